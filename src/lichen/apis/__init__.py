@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two dialects: translation, no state of their own."""

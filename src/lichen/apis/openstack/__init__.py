@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenStack dialect over a Cloud: a ROUTES table and small handlers for each service."""

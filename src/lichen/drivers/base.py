@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent asks of an engine. Three protocols; each engine, real or fake, passes the same conformance suite.
+
+Rules for every driver:
+* Every verb is idempotent: doing what is done already succeeds and changes nothing; removing what is gone succeeds.
+* `discover` reads the machine, not memory: it finds what an earlier process of the driver started.
+* What a driver starts outlives the process that started it (own session, no pipes back, own cgroup).
+* Temporary and Permanent are the only errors that leave a driver on purpose.
+* A driver knows no State, no kind and no other driver; its inputs are the plain structs below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SubnetSpec:
+    """A range on a network. `gateway` is the address that the network's own namespace answers on, "" for none."""
+
+    id: str
+    cidr: str
+    gateway: str = ""
+    dhcp: bool = True
+    dns_nameservers: tuple[str, ...] = ()
+    host_routes: tuple[tuple[str, str], ...] = ()  # (destination, next hop)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One port as DHCP and DNS know it."""
+
+    port_id: str
+    mac: str
+    hostname: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A whole network as one node needs it: a bridge, and a network namespace that answers on the gateways'
+    addresses, serves DHCP and translates cluster services' addresses."""
+
+    id: str
+    mtu: int = 1450
+    segment: int = 0
+    subnets: tuple[SubnetSpec, ...] = ()
+    leases: tuple[Lease, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """One interface. addresses are `(ip, prefix length)`; gateway and mtu are for a pod's own configuration."""
+
+    id: str
+    network_id: str
+    mac: str
+    addresses: tuple[tuple[str, int], ...] = ()
+    gateway: str = ""
+    mtu: int = 1450
+    port_security: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRule:
+    """A cluster service's address: connections to it go evenly to one of the endpoints. For pods and VMs of `network_id`."""
+
+    network_id: str
+    ip: str
+    protocol: str  # "TCP" | "UDP" | "SCTP"
+    port: int
+    endpoints: tuple[tuple[str, int], ...] = ()
+
+
+class NetworkDriver(Protocol):
+    """Port in, interface out."""
+
+    async def discover(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids of the networks and of the ports that exist on this machine."""
+        ...
+
+    async def ensure_network(self, network: NetworkSpec) -> None:
+        """Make or change a network; leases and subnets included, without disturbing its ports."""
+        ...
+
+    async def remove_network(self, network_id: str) -> None: ...
+
+    async def plug_tap(self, port: PortSpec) -> str:
+        """A tap on the network's bridge, for a VM; returns its interface name."""
+        ...
+
+    async def plug_namespace(self, port: PortSpec, netns: str, interface: str = "eth0") -> None:
+        """A veth into the network namespace at path `netns`, addressed, up, with its default route."""
+        ...
+
+    async def unplug(self, port_id: str) -> None: ...
+
+    async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
+        """Make exactly these the cluster services of this node (replaces the whole set, atomically)."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Remove every interface, namespace and table that this driver ever made."""
+        ...
+
+
+# --- machines ---------------------------------------------------------------------------------------------------------
+
+
+class GuestPower(StrEnum):
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    SHUTDOWN = "Shutdown"  # not running; it was asked to stop or was never started
+    GUEST_OFF = "GuestOff"  # the guest powered itself off
+    CRASHED = "Crashed"  # its process is gone and nobody asked
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNic:
+    """An interface of a guest: the tap it is on and its MAC address."""
+
+    tap: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """A virtual machine as an engine needs it. `files` is the config drive: path → content (may hold secrets)."""
+
+    id: str
+    name: str
+    vcpus: int
+    memory: int  # MiB
+    disk: int = 0  # GiB; 0: as large as the image
+    image: Path | None = None  # the image's bytes on this node
+    image_format: str = "qcow2"
+    nics: tuple[GuestNic, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """What is really there. `has_disk`: its root disk exists; `started_at`: unix seconds of the last start, 0: never."""
+
+    power: GuestPower
+    has_disk: bool
+    started_at: float = 0.0
+
+
+class GuestDriver(Protocol):
+    """Virtual machines by id."""
+
+    accelerator: str  # "kvm" | "tcg" | "fake": what a boot probe proved
+
+    async def discover(self) -> dict[str, GuestState]:
+        """Every guest that has anything on this machine."""
+        ...
+
+    async def create_disk(self, guest: GuestSpec) -> None:
+        """Root disk from the image (copy on write where possible), grown to its size. Permanent: the image is unusable."""
+        ...
+
+    async def start(self, guest: GuestSpec) -> None:
+        """Start the guest on its disk; returns when the engine runs it, not when it has booted."""
+        ...
+
+    async def stop(self, guest_id: str, *, grace: float = 30.0) -> None:
+        """Ask the guest to power off, wait up to `grace` seconds, then cut the power."""
+        ...
+
+    async def reset(self, guest_id: str, *, grace: float = 0.0) -> None:
+        """Reboot: politely within `grace` seconds, then by force."""
+        ...
+
+    async def remove(self, guest_id: str) -> None:
+        """Cut the power and remove its disk and all its files."""
+        ...
+
+    async def console(self, guest_id: str, *, tail: int = 0) -> bytes:
+        """What the guest wrote on its serial console (all starts), the last `tail` lines or all. b"" if none."""
+        ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """Ids of guests whose power changed by itself, as it happens. Ends with the driver."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Stop every guest and remove what keeps no data (sockets, cgroups). Disks stay."""
+        ...
+
+
+# --- containers -------------------------------------------------------------------------------------------------------
+
+
+class ContainerPhase(StrEnum):
+    CREATED = "Created"
+    RUNNING = "Running"
+    EXITED = "Exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    host_path: str
+    container_path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container of a pod, with everything resolved (environment, mounts, limits)."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    working_dir: str = ""
+    tty: bool = False
+    stdin: bool = False
+    cpu_millis: int = 0  # limit; 0: none
+    cpu_request_millis: int = 0
+    memory_bytes: int = 0  # limit; 0: none
+    mounts: tuple[Mount, ...] = ()
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    privileged: bool = False
+    read_only_root: bool = False
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    listen: str = ""  # process class only: name of the listening socket it inherits
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """A pod as an engine needs it. `port_id`: what the CNI plugin (or the driver's caller) plugs in."""
+
+    uid: str
+    namespace: str
+    name: str
+    hostname: str = ""
+    host_network: bool = False
+    port_id: str = ""
+    dns_nameservers: tuple[str, ...] = ()
+    dns_searches: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = "runc"  # runc | crun | microvm | process
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """One attempt at a container. Times are unix seconds; `attempt` counts from 0."""
+
+    id: str
+    name: str
+    attempt: int
+    phase: ContainerPhase
+    image: str = ""
+    image_id: str = ""
+    created_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """What is really there of one pod: its sandbox and the newest attempt of each of its containers."""
+
+    uid: str
+    namespace: str
+    name: str
+    ready: bool  # the sandbox runs
+    sandbox_id: str = ""
+    ips: tuple[str, ...] = ()
+    containers: tuple[ContainerState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A running command inside a container: bytes in, bytes out, an exit code."""
+
+    stdin: Callable[[bytes | None], None]  # None closes it
+    output: AsyncIterator[tuple[int, bytes]]  # (1 stdout | 2 stderr, data), ends when the command ends
+    resize: Callable[[int, int], None]  # columns, rows
+    wait: Callable[[], object]  # awaitable of the exit code
+    kill: Callable[[], None]
+
+
+class PodDriver(Protocol):
+    """Pods by uid, CRI-shaped."""
+
+    async def discover(self) -> dict[str, PodState]: ...
+
+    async def ensure_image(self, image: str) -> str:
+        """The image's id. Temporary reason ErrImagePull / Permanent InvalidImageName when it cannot be had."""
+        ...
+
+    async def images(self) -> list[tuple[tuple[str, ...], int]]:
+        """(names, bytes) of every image here, for the node's status."""
+        ...
+
+    async def start_sandbox(self, pod: PodSpec) -> tuple[str, ...]:
+        """Make the sandbox and its network; returns the pod's addresses."""
+        ...
+
+    async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
+        """Create and start one attempt; returns its id."""
+        ...
+
+    async def stop_container(self, pod_uid: str, name: str, *, grace: float = 30.0) -> None: ...
+
+    async def remove_container(self, pod_uid: str, name: str) -> None:
+        """Remove ended attempts of a container but for the newest, whose log is kept."""
+        ...
+
+    async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
+        """Stop and remove all containers, the sandbox, its network and logs."""
+        ...
+
+    def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
+        """The CRI-format log (`RFC3339Nano stdout|stderr F|P line`) of an attempt."""
+        ...
+
+    async def exec(self, pod_uid: str, name: str, command: tuple[str, ...], *, tty: bool, stdin: bool) -> Exec: ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """Uids of pods in which something changed by itself, as it happens."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Stop everything this driver started and remove what keeps no data."""
+        ...

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from lichen.model.data import Data, field
+from lichen.model.kind import Resource, kind
+from lichen.model.meta import Condition
+
+
+class ServerResources(Data):
+    """The flavor, as it was when the server was made."""
+
+    vcpus: int = field("Virtual CPUs.", default=0, openstack="vcpus")
+    memory: int = field("Memory, MiB.", default=0, openstack="ram")
+    disk: int = field("Root disk, GiB; 0: as large as the image.", default=0, openstack="disk")
+    ephemeral: int = field("Second disk, GiB.", default=0, openstack="ephemeral")
+    swap: int = field("Swap disk, MiB.", default=0, openstack="swap")
+    extra_specs: dict[str, str] = field("Traits and limits.", default_factory=dict, openstack="extra_specs")
+
+
+class ServerNetwork(Data):
+    """One interface: a network to make a port on, or a port that exists."""
+
+    network: str = field(
+        "Network: name in this namespace, or namespace/name of a shared one.", default="", to="Network"
+    )
+    port: str = field("Existing port in this namespace.", default="", to="Port")
+    fixed_ip: str = field("Address wanted on the network.", default="")
+
+
+class ServerAddress(Data):
+    """One address a server has."""
+
+    network: str = field("Network's name as the user wrote it.")
+    ip: str = field("Address.")
+    mac: str = field("MAC address.", default="")
+    version: int = field("4 or 6.", default=4)
+    port: str = field("Port, by name.", default="")
+    type: str = field("fixed or floating.", default="fixed")
+
+
+@kind("servers", group="compute", short=("srv",), subresources=("status", "log"))
+class Server(Resource):
+    """A virtual machine.
+
+    Verbs are intent: stop is `power: Off`, start is `power: On`, reboot moves `rebootedAt`.
+    """
+
+    class Spec(Data):
+        id: str = field(
+            "OpenStack id; a fresh UUID by default.", default="", immutable=True, openstack="id", selectable=True
+        )
+        display_name: str = field(
+            "Name as the user wrote it; may repeat.", default="", openstack="name", selectable=True
+        )
+        description: str | None = field("Free text.", default=None, openstack="description", max_length=255)
+        flavor: str = field("Size.", to="Flavor", column="Flavor")
+        flavor_id: str = field("Id of that flavor, pinned at admission.", default="")
+        resources: ServerResources = field(
+            "The flavor's figures, copied at admission.", default_factory=ServerResources
+        )
+        image: str = field(
+            "Image: name in this namespace, or namespace/name of a public one.", default="", to="Image", column="Image"
+        )
+        image_id: str = field("Id of that image, pinned at admission.", default="")
+        networks: list[ServerNetwork] | None = field(
+            "Interfaces, in order. Absent: the one network that the project can use; empty: none.", default=None
+        )
+        keypair: str = field("Key put into the guest.", default="", to="Keypair", openstack="key_name")
+        user_data_secret: str = field("Secret of this namespace whose key `userdata` the guest gets.", default="")
+        config_drive: bool = field("Give the guest a config drive.", default=True, openstack="config_drive")
+        metadata: dict[str, str] = field("Pairs the guest can read.", default_factory=dict, openstack="metadata")
+        tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")
+        power: str = field("Wanted power state.", default="On", enum=("On", "Off"), column="Wanted")
+        run_policy: str = field(
+            "Restart: a guest that crashed is started again; Never: it stays off.",
+            default="Restart",
+            enum=("Restart", "Never"),
+        )
+        rebooted_at: str = field("Moves when a reboot is asked for, RFC 3339.", default="")
+        reboot_type: str = field("How.", default="Soft", enum=("Soft", "Hard"))
+        availability_zone: str = field("Zone to run in.", default="", openstack="OS-EXT-AZ:availability_zone")
+        node: str = field(
+            "Node it runs on, set by the scheduler.",
+            default="",
+            column="Node",
+            openstack="OS-EXT-SRV-ATTR:host",
+            selectable=True,
+        )
+        node_selector: dict[str, str] = field("Labels its node must have.", default_factory=dict)
+        user_id: str = field("User who made it.", default="", openstack="user_id")
+
+    class Status(Data):
+        phase: str = field(
+            "Pending, Building, Running, Stopped, Rebooting, Deleting or Error.",
+            default="",
+            column="Status",
+            selectable=True,
+        )
+        power: str = field(
+            "Running, Shutdown, Paused, Crashed or NoState.", default="", openstack="OS-EXT-STS:power_state"
+        )
+        task: str = field(
+            "What is being done: scheduling, networking, spawning, powering-off…",
+            default="",
+            openstack="OS-EXT-STS:task_state",
+        )
+        addresses: list[ServerAddress] = field("Addresses.", default_factory=list)
+        ips: str = field("Addresses in one line.", default="", column="IP")
+        launched_at: str = field("When it first ran, RFC 3339.", default="", openstack="OS-SRV-USG:launched_at")
+        started_at: str = field("When the guest was last started, RFC 3339.", default="")
+        rebooted_at: str = field("The spec.rebootedAt that was last carried out.", default="")
+        restarts: int = field("How often a crashed guest was started again.", default=0)
+        guest_off: bool = field("The guest powered itself off; it stays off until power moves.", default=False)
+        fault: str = field("Why it is in Error, in words.", default="")
+        conditions: list[Condition] = field("Observations.", default_factory=list)
+
+    spec: Spec = field("What is wanted.")
+    status: Status = field("What is observed.", default_factory=Status)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from lichen.model.data import Data, field
+from lichen.model.kind import Resource, kind
+from lichen.model.meta import Condition
+
+
+class FixedIP(Data):
+    """One address of a port."""
+
+    subnet: str = field("Subnet, in the network's namespace.", default="", to="Subnet")
+    subnet_id: str = field("Id of that subnet.", default="", openstack="subnet_id")
+    ip_address: str = field("Address.", default="", openstack="ip_address")
+
+
+class Binding(Data):
+    """Where a port is plugged."""
+
+    node: str = field("Node that carries it.", default="")
+
+
+@kind("ports", group="network")
+class Port(Resource):
+    """A network interface of a VM, a pod or a router: one MAC address and its IP addresses.
+
+    Admission fills mac and fixedIps before the answer; each address is claimed by an Address object.
+    """
+
+    class Spec(Data):
+        id: str = field(
+            "OpenStack id; a fresh UUID by default.", default="", immutable=True, openstack="id", selectable=True
+        )
+        display_name: str = field(
+            "Name as the user wrote it; may repeat.", default="", openstack="name", selectable=True
+        )
+        description: str = field("Free text.", default="", openstack="description", max_length=255)
+        network: str = field(
+            "Network: name in this namespace, or namespace/name of a shared one.",
+            to="Network",
+            immutable=True,
+            column="Network",
+            selectable=True,
+        )
+        network_id: str = field(
+            "Id of that network, pinned at admission.",
+            default="",
+            immutable=True,
+            openstack="network_id",
+            selectable=True,
+        )
+        mac: str = field(
+            "MAC address; made if empty.", default="", column="MAC", openstack="mac_address", selectable=True
+        )
+        fixed_ips: list[FixedIP] = field(
+            "Addresses; one of the first subnet if empty.", default_factory=list, openstack="fixed_ips"
+        )
+        device_owner: str = field(
+            "What it belongs to: compute:nova, pod, network:dhcp…",
+            default="",
+            openstack="device_owner",
+            selectable=True,
+        )
+        device_id: str = field(
+            "Id of the server, or uid of the pod, that it belongs to.",
+            default="",
+            openstack="device_id",
+            selectable=True,
+        )
+        node: str = field("Node that is to carry it.", default="", openstack="binding:host_id", selectable=True)
+        admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
+        tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")
+
+    class Status(Data):
+        phase: str = field("ACTIVE, DOWN or BUILD.", default="", column="Status", openstack="status")
+        addresses: list[str] = field("Its addresses, for reading.", default_factory=list, column="Addresses")
+        conditions: list[Condition] = field("Observations.", default_factory=list)
+
+    spec: Spec = field("What is wanted.")
+    status: Status = field("What is observed.", default_factory=Status)

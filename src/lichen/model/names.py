@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names: DNS-safe handles made from what users write, and the labels and annotations Lichen reserves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+PROJECT_ID = "identity.lichen.dev/project-id"
+"""Label of a Namespace: the project's OpenStack id, 32 hex digits."""
+DOMAIN_ID = "identity.lichen.dev/domain-id"
+"""Label of a Namespace: the domain's id."""
+ENABLED = "identity.lichen.dev/enabled"
+"""Annotation of a Namespace: "false" if the project is disabled."""
+DISPLAY_NAME = "lichen.dev/name"
+"""Annotation: the name as the user wrote it, of kinds that have no spec.displayName."""
+DESCRIPTION = "lichen.dev/description"
+"""Annotation: a free text, of kinds that have no spec.description."""
+TAGS = "lichen.dev/tags"
+"""Annotation: OpenStack tags as a JSON list, of kinds that have no spec.tags."""
+NETWORK = "network.lichen.dev/network"
+"""Annotation of a Pod or a Namespace: the network that pods join."""
+LISTEN = "lichen.dev/listen"
+"""Annotation of a Pod of class `process`: the listening socket that it inherits."""
+NODE_FINALIZER = "lichen.dev/node"
+"""Finalizer: the node has still to let go of what it runs for the object."""
+
+SYSTEM_NAMESPACE = "lichen-system"
+CLUSTER_NETWORK = "cluster"
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def is_dns_label(name: str) -> bool:
+    """RFC 1123 label: up to 63 of a-z, 0-9 and `-`, alphanumeric at both ends."""
+    return _LABEL.fullmatch(name) is not None
+
+
+def is_dns_subdomain(name: str) -> bool:
+    """RFC 1123 subdomain: labels joined by dots, up to 253."""
+    return len(name) <= 253 and _SUBDOMAIN.fullmatch(name) is not None
+
+
+def slug(text: str, limit: int = 48) -> str:
+    """The nearest DNS label to any text; `x` where nothing is left of it."""
+    kept = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].rstrip("-")
+    return kept or "x"
+
+
+def handle(display_name: str) -> str:
+    """The handle of a thing whose names may repeat: its name if that is a DNS label, else its slug."""
+    return display_name if is_dns_label(display_name) else slug(display_name)
+
+
+def with_suffix(base: str) -> str:
+    """`base` with five random letters, for when the handle is taken."""
+    return f"{base[:57].rstrip('-')}-{random_suffix()}"
+
+
+def random_suffix(length: int = 5) -> str:
+    """Letters and digits that make no words, as Kubernetes' generateName uses."""
+    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(length))
+
+
+def unique_handle(domain_id: str, name: str) -> str:
+    """The handle of a thing whose name is unique in its domain: the same pair always gives the same handle and no
+    other pair does, so that `create` is the lock on the name."""
+    folded = name.casefold()
+    if domain_id == "default" and is_dns_label(name) and not _looks_hashed(name):
+        return name
+    digest = hashlib.sha256(f"{domain_id}\0{folded}".encode()).hexdigest()[:8]
+    return f"{slug(name, 40)}-{digest}"
+
+
+def _looks_hashed(name: str) -> bool:
+    return re.search(r"-[0-9a-f]{8}$", name) is not None
