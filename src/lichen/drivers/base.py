@@ -69,7 +69,7 @@ class PortSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRule:
-    """A cluster service's address: connections to it go evenly to one of the endpoints. For pods and VMs of `network_id`."""
+    """A cluster service's address on a network: connections to it go evenly to one of the endpoints."""
 
     network_id: str
     ip: str
@@ -146,7 +146,7 @@ class GuestSpec:
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """What is really there. `has_disk`: its root disk exists; `started_at`: unix seconds of the last start, 0: never."""
+    """What is really there. has_disk: its root disk exists; started_at: unix seconds of the last start, 0: never."""
 
     power: GuestPower
     has_disk: bool
@@ -163,7 +163,7 @@ class GuestDriver(Protocol):
         ...
 
     async def create_disk(self, guest: GuestSpec) -> None:
-        """Root disk from the image (copy on write where possible), grown to its size. Permanent: the image is unusable."""
+        """Root disk from the image, copy on write where possible, grown to its size. Permanent: unusable image."""
         ...
 
     async def start(self, guest: GuestSpec) -> None:

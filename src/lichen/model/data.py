@@ -82,7 +82,7 @@ def camel(name: str) -> str:
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class _DataMeta(type(msgspec.Struct)):  # type: ignore[misc]
+class _DataMeta(msgspec.StructMeta):
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
         declared = {key: value for key, value in namespace.items() if isinstance(value, FieldInfo)}
         for key, info in declared.items():
@@ -93,7 +93,7 @@ class _DataMeta(type(msgspec.Struct)):  # type: ignore[misc]
                 namespace[key] = msgspec.field(default=info.default, name=wire)
             else:
                 namespace[key] = msgspec.field(name=wire)
-        cls = super().__new__(mcls, name, bases, namespace, kw_only=True, omit_defaults=True, **options)
+        cls: Any = super().__new__(mcls, name, bases, namespace, kw_only=True, omit_defaults=True, **options)
         cls.declared_fields = {**getattr(cls, "declared_fields", {}), **declared}
         return cls
 

@@ -198,5 +198,5 @@ class Cloud(Protocol):
         ...
 
     async def read(self, caller: Caller, path: str) -> bytes:
-        """The body of a GET of `path` (with its query) on the Kubernetes API: logs and consoles. NotFound, Forbidden."""
+        """The body of a GET of `path`, with its query, on the Kubernetes API: a log, a console. NotFound."""
         ...

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind: Kubernetes' own from its published definitions, Lichen's declared here once, one file each. Data and pure rules."""
