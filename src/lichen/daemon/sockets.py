@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listening sockets, and how a child process finds those that its parent opened for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+BACKLOG = 2048
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A listening TCP socket that a child process may inherit. OSError: the address is taken."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{address} port {port}: {error.strerror}") from None
+    sock.listen(BACKLOG)
+    sock.setblocking(False)
+    return sock
+
+
+def inherited(name: str, variable: str = "LICHEN_SOCKETS") -> socket.socket:
+    """The listening socket that the supervisor passed on under `name`. KeyError: it passed none."""
+    pairs = (entry.partition("=") for entry in os.environ.get(variable, "").split(",") if entry)
+    numbers = {key: int(number) for key, _, number in pairs}
+    return socket.socket(fileno=numbers[name])

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor: owns the listening sockets, starts the cloud's processes and starts them again when they end.
+
+It does nothing else and imports nothing heavy, so that it has no reason to end itself. Because the sockets are its
+own, connections to a child that restarts wait in the backlog instead of being refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lichen.daemon.settings import Settings
+from lichen.daemon.sockets import listen
+
+log = logging.getLogger("lichen.supervisor")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+STEADY_SECONDS = 10.0
+STOP_SECONDS = 15.0
+SOCKETS_VARIABLE = "LICHEN_SOCKETS"
+_SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of the cloud. user: "" keeps the supervisor's own."""
+
+    role: str
+    user: str = ""
+    sockets: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause: float = field(default=FIRST_PAUSE)
+    due: float = 0.0
+
+
+CHILDREN = (
+    ("kernel", True, ("kubernetes",)),
+    ("controllers", True, ()),
+    ("node", False, ("node", "openstack")),
+)
+
+
+def open_sockets(settings: Settings) -> dict[str, socket.socket]:
+    """Every listener of the cloud, by name. OSError: an address is taken."""
+    return {
+        "kubernetes": listen(settings.listen, settings.kubernetes_port),
+        "openstack": listen(settings.listen, settings.openstack_port),
+        "node": listen("127.0.0.1", settings.node_port),
+    }
+
+
+def supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
+    """Run the children until SIGTERM or SIGINT; then stop them, the kernel last."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    children = [Child(role, settings.user if drops else "", names) for role, drops, names in CHILDREN]
+    while True:
+        now = time.monotonic()
+        for child in children:
+            if child.process is None and child.due <= now:
+                _start(child, settings, sockets)
+        waits = [child.due - now for child in children if child.process is None]
+        received = signal.sigtimedwait(_SIGNALS, max(min(waits), 0.0)) if waits else signal.sigwaitinfo(_SIGNALS)
+        if received is not None and received.si_signo != signal.SIGCHLD:
+            break
+        for child in children:
+            _reap(child)
+    for child in reversed(children):
+        _stop(child)
+
+
+def _start(child: Child, settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
+    descriptors = {name: sockets[name].fileno() for name in child.sockets}
+    environment = os.environ | {
+        SOCKETS_VARIABLE: ",".join(f"{name}={number}" for name, number in descriptors.items()),
+        "PYTHONUNBUFFERED": "1",
+    }
+    account = pwd.getpwnam(child.user) if child.user else None
+    with (settings.log_dir / f"{child.role}.log").open("ab") as output:
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "lichen.daemon", child.role, "--data-dir", str(settings.data_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=list(descriptors.values()),
+            env=environment,
+            cwd="/",
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+            start_new_session=True,
+            preexec_fn=_receive_signals,
+        )
+    child.started = time.monotonic()
+    log.info("%s started, pid %d", child.role, child.process.pid)
+
+
+def _receive_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _reap(child: Child) -> None:
+    if child.process is None or child.process.poll() is None:
+        return
+    lived = time.monotonic() - child.started
+    child.pause = FIRST_PAUSE if lived > STEADY_SECONDS else min(child.pause * 2, LONGEST_PAUSE)
+    child.due = time.monotonic() + child.pause
+    log.warning("%s ended with %s; again in %.1f s", child.role, child.process.returncode, child.pause)
+    child.process = None
+
+
+def _stop(child: Child) -> None:
+    if child.process is None:
+        return
+    child.process.terminate()
+    try:
+        child.process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("%s did not stop within %.0f s and is killed", child.role, STOP_SECONDS)
+        child.process.kill()
+        child.process.wait()
