@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Service's EndpointSlice: the addresses of the pods it selects. Semantics: Kubernetes discovery/v1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lichen.kinds.builtin import ENDPOINT_SLICE
+from lichen.model.data import Object
+from lichen.model.meta import is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.planning.replica_set import is_ready
+from lichen.planning.steps import Create, Delete, Patch, Step
+
+MANAGER = "endpointslice-controller.lichen.dev"
+SERVICE_LABEL = "kubernetes.io/service-name"
+MOST_ENDPOINTS = 1000
+
+
+def plan_endpoint_slices(service: Object, pods: Sequence[Object], slices: Sequence[Object]) -> list[Step]:
+    """Steps from the slices that exist to what the pods (those the service selects) make of it.
+
+    A service without a selector, or one that is only a name, has no slices made for it.
+    """
+    wanted = [] if is_deleting(service) or not _is_selecting(service) else _wanted_slices(service, pods)
+    held = {name_of(piece): piece for piece in slices}
+    steps: list[Step] = []
+    for piece in wanted:
+        current = held.pop(name_of(piece), None)
+        if current is None:
+            steps.append(Create(ENDPOINT_SLICE, piece))
+        elif any((current.get(key) or []) != piece[key] for key in ("endpoints", "ports")):
+            body = {"endpoints": piece["endpoints"], "ports": piece["ports"]}
+            steps.append(Patch(ENDPOINT_SLICE, name_of(piece), namespace_of(piece), body))
+    steps += [Delete(ENDPOINT_SLICE, name_of(s), namespace_of(s), uid_of(s)) for s in held.values()]
+    return steps
+
+
+def _is_selecting(service: Object) -> bool:
+    return bool(service["spec"].get("selector")) and service["spec"].get("type") != "ExternalName"
+
+
+def _wanted_slices(service: Object, pods: Sequence[Object]) -> list[Object]:
+    """One slice for each distinct set of resolved ports and thousand endpoints, as named target ports may differ."""
+    groups: dict[tuple[Any, ...], list[Object]] = {}
+    for pod in sorted(pods, key=name_of):
+        if (pod.get("status") or {}).get("podIP") and not _has_ended(pod):
+            groups.setdefault(_resolved_ports(service, pod), []).append(_endpoint(service, pod))
+    if not groups:
+        groups[()] = []
+    slices = []
+    for ports, endpoints in groups.items():
+        for start in range(0, max(len(endpoints), 1), MOST_ENDPOINTS):
+            slices.append(_slice(service, len(slices), ports, endpoints[start : start + MOST_ENDPOINTS]))
+    return slices
+
+
+def _slice(service: Object, number: int, ports: tuple[Any, ...], endpoints: list[Object]) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{name_of(service)}-{uid_of(service)[:5] or 'x'}{number or ''}",
+            "namespace": namespace_of(service),
+            "labels": {SERVICE_LABEL: name_of(service), "endpointslice.kubernetes.io/managed-by": MANAGER},
+            "ownerReferences": [owner_reference(service)],
+        },
+        "addressType": "IPv4",
+        "endpoints": endpoints,
+        "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
+    }
+
+
+def _endpoint(service: Object, pod: Object) -> Object:
+    ready = is_ready(pod) or bool(service["spec"].get("publishNotReadyAddresses"))
+    return {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": {
+            "ready": ready,
+            "serving": is_ready(pod),
+            "terminating": is_deleting(pod),
+        },
+        "nodeName": pod["spec"].get("nodeName"),
+        "targetRef": {"kind": "Pod", "name": name_of(pod), "namespace": namespace_of(pod), "uid": uid_of(pod)},
+    }
+
+
+def _resolved_ports(service: Object, pod: Object) -> tuple[Any, ...]:
+    found = ((p, _target(p, pod)) for p in service["spec"].get("ports") or [])
+    return tuple((p.get("name", ""), p.get("protocol", "TCP"), target) for p, target in found if target is not None)
+
+
+def _target(port: Object, pod: Object) -> int | None:
+    """The number of a service port on this pod; None if the pod has no port of that name."""
+    target = port.get("targetPort") or port["port"]
+    if isinstance(target, int):
+        return target
+    for container in pod["spec"].get("containers") or []:
+        for candidate in container.get("ports") or []:
+            if candidate.get("name") == target and candidate.get("protocol", "TCP") == port.get("protocol", "TCP"):
+                number: int = candidate["containerPort"]
+                return number
+    return None
+
+
+def _has_ended(pod: Object) -> bool:
+    return pod["status"].get("phase") in ("Succeeded", "Failed")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ports that pods and servers need: made before the workload runs, bound to its node, gone with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lichen.kinds.compute.server import Server
+from lichen.kinds.network.port import Port
+from lichen.model.data import Object
+from lichen.model.meta import annotations_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.names import CLUSTER_NETWORK, NETWORK, SYSTEM_NAMESPACE
+from lichen.planning.steps import Create, Delete, Patch, Step
+
+POD_OWNER, SERVER_OWNER = "pod", "compute:nova"
+PORT = Port.KIND
+
+
+def plan_pod_port(pod: Object, namespace: Object | None, port: Object | None) -> list[Step]:
+    """The one port of a pod that is not on its host's network."""
+    if pod["spec"].get("hostNetwork") or pod["spec"].get("runtimeClassName") == "process":
+        return []
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    if port is not None and ended:
+        return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
+    if port is not None and is_stale(port, uid_of(pod)):
+        return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
+    if port is None:
+        return [] if ended or is_deleting(pod) else [Create(PORT, _pod_port(pod, namespace))]
+    return _bind(port, pod["spec"].get("nodeName", ""))
+
+
+def pod_port_name(pod_name: str) -> str:
+    return f"pod-{pod_name}"[:253]
+
+
+def pod_network(pod: Object, namespace: Object | None) -> str:
+    """The network a pod joins: its own annotation, else its namespace's, else the cluster's."""
+    inherited = annotations_of(namespace).get(NETWORK) if namespace else None
+    return annotations_of(pod).get(NETWORK) or inherited or f"{SYSTEM_NAMESPACE}/{CLUSTER_NETWORK}"
+
+
+def is_stale(port: Object, device_id: str) -> bool:
+    """A port of an earlier pod (server) of the same name."""
+    owner: str = port["spec"].get("deviceId", "")
+    return bool(owner) and owner != device_id
+
+
+def _pod_port(pod: Object, namespace: Object | None) -> Object:
+    return _port(pod, pod_port_name(name_of(pod)), pod_network(pod, namespace), POD_OWNER, uid_of(pod))
+
+
+def plan_server_ports(server: Object, ports: Mapping[str, Object], default_network: str) -> list[Step]:
+    """The ports of a server: one made for each network it names, and those it was given, bound to its node.
+
+    ports: those that it owns or names, by name. default_network: what it joins if it names nothing ("" for none).
+    """
+    if is_deleting(server):
+        return []
+    typed = Server.of(server)
+    steps: list[Step] = []
+    for number, wanted in enumerate(server_networks(server, default_network)):
+        name = wanted.get("port") or server_port_name(name_of(server), number)
+        port = ports.get(name)
+        if port is not None:
+            steps += _claim(port, typed.spec.id, typed.spec.node)
+        elif not wanted.get("port"):
+            fixed = [{"ipAddress": wanted["fixedIp"]}] if wanted.get("fixedIp") else []
+            made = _port(server, name, wanted["network"], SERVER_OWNER, typed.spec.id)
+            made["spec"] |= {"node": typed.spec.node} | ({"fixedIps": fixed} if fixed else {})
+            steps.append(Create(PORT, made))
+    return steps
+
+
+def server_networks(server: Object, default_network: str) -> list[Object]:
+    wanted: list[Object] | None = server["spec"].get("networks")
+    if wanted is None:
+        return [{"network": default_network}] if default_network else []
+    return wanted
+
+
+def server_port_name(server_name: str, number: int) -> str:
+    return f"{server_name}-{number}"
+
+
+def server_port_names(server: Object, default_network: str) -> list[str]:
+    """The names of a server's ports, in the order of its interfaces."""
+    return [
+        wanted.get("port") or server_port_name(name_of(server), number)
+        for number, wanted in enumerate(server_networks(server, default_network))
+    ]
+
+
+def server_addresses(server: Object, ports: Sequence[Object], names: Mapping[str, str]) -> list[Object]:
+    """`status.addresses` of a server from its ports; names: networks' display names by network id."""
+    return [
+        {
+            "network": names.get(port["spec"].get("networkId", ""), port["spec"]["network"]),
+            "ip": fixed["ipAddress"],
+            "mac": port["spec"].get("mac", ""),
+            "version": 6 if ":" in fixed["ipAddress"] else 4,
+            "port": name_of(port),
+            "type": "fixed",
+        }
+        for port in ports
+        for fixed in port["spec"].get("fixedIps") or []
+        if fixed.get("ipAddress")
+    ]
+
+
+def _port(owner: Object, name: str, network: str, device_owner: str, device_id: str) -> Object:
+    return {
+        "apiVersion": PORT.api_version,
+        "kind": PORT.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace_of(owner),
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "spec": {
+            "network": network,
+            "deviceOwner": device_owner,
+            "deviceId": device_id,
+            "node": owner["spec"].get("nodeName") or owner["spec"].get("node") or "",
+        },
+    }
+
+
+def _claim(port: Object, device_id: str, node: str) -> list[Step]:
+    """Make a port that the user gave the server's own, and bind it."""
+    if port["spec"].get("deviceId", "") == device_id:
+        return _bind(port, node)
+    patch = {"spec": {"deviceId": device_id, "deviceOwner": SERVER_OWNER, "node": node}}
+    return [Patch(PORT, name_of(port), namespace_of(port), patch)]
+
+
+def _bind(port: Object, node: str) -> list[Step]:
+    if not node or port["spec"].get("node") == node:
+        return []
+    return [Patch(PORT, name_of(port), namespace_of(port), {"spec": {"node": node}})]
