@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 import socket
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from lichen.client.local import write_private
 
 AUTHORITY_YEARS = 10
 LEAF_DAYS = 365
@@ -36,8 +37,8 @@ def ensure_authority(keys_dir: Path, tls_dir: Path) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(key_path, _key_pem(key), 0o600)
-    _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_private(key_path, _key_pem(key), 0o600)
+    write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def ensure_leaf(keys_dir: Path, tls_dir: Path, listener: str, addresses: tuple[str, ...] = ()) -> tuple[Path, Path]:
@@ -61,8 +62,8 @@ def ensure_leaf(keys_dir: Path, tls_dir: Path, listener: str, addresses: tuple[s
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(key_path, _key_pem(key), 0o600)
-    _write(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_private(key_path, _key_pem(key), 0o600)
+    write_private(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return certificate_path, key_path
 
 
@@ -124,13 +125,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is never readable by others than its mode says, not even for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    os.replace(fresh, path)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-REAL_DATA_DIR = Path("/var/lib/lichen")
+from lichen.client.local import REAL_DATA_DIR, write_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +99,8 @@ class Settings:
         return "127.0.0.1" if self.listen in ("0.0.0.0", "::", "") else self.listen  # noqa: S104
 
     def save(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        path = self.data_dir / "settings.json"
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self, enc_hook=str)))
-        os.replace(fresh, path)
+        content = msgspec.json.format(msgspec.json.encode(self, enc_hook=str))
+        write_private(self.data_dir / "settings.json", content, 0o644)
 
 
 def load_settings(data_dir: Path) -> Settings:

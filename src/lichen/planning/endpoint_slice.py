@@ -48,7 +48,7 @@ def _wanted_slices(service: Object, pods: Sequence[Object]) -> list[Object]:
             groups.setdefault(_resolved_ports(service, pod), []).append(_endpoint(service, pod))
     if not groups:
         groups[()] = []
-    slices = []
+    slices: list[Object] = []
     for ports, endpoints in groups.items():
         for start in range(0, max(len(endpoints), 1), MOST_ENDPOINTS):
             slices.append(_slice(service, len(slices), ports, endpoints[start : start + MOST_ENDPOINTS]))

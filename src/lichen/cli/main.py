@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lichen`: start a cloud, look at it, stop it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lichen import __version__
+from lichen.cli.output import CommandError, complain
+
+DESCRIPTION = "One small cloud, two native languages: OpenStack and Kubernetes as one declarative system."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lichen", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    up = commands.add_parser("up", help="start the cloud on this machine and wait until it answers")
+    up.add_argument("--simulate", action="store_true", help="fake machines in one process: no root, no KVM, same APIs")
+    up.add_argument("--nodes", type=int, default=1, metavar="N", help="how many hosts to simulate (with --simulate)")
+    _data_dir(up)
+    up.add_argument("--listen", default="127.0.0.1", metavar="ADDR", help="address of the APIs (default: 127.0.0.1)")
+    up.add_argument("--kubernetes-port", type=int, default=6443, metavar="PORT", help="default: 6443; 0: any free one")
+    up.add_argument("--openstack-port", type=int, default=5000, metavar="PORT", help="default: 5000; 0: any free one")
+    up.add_argument("--node-port", type=int, default=10250, metavar="PORT", help="default: 10250; 0: any free one")
+    up.add_argument("--foreground", action="store_true", help="stay in the foreground until interrupted")
+    up.set_defaults(run="lichen.cli.up:up")
+
+    down = commands.add_parser("down", help="stop the cloud and all that it runs; keep its data")
+    _data_dir(down)
+    down.set_defaults(run="lichen.cli.down:down")
+
+    status = commands.add_parser("status", help="what runs, and where it answers")
+    _data_dir(status)
+    status.set_defaults(run="lichen.cli.status:status")
+
+    demo = commands.add_parser("demo", help="first light: a VM and two pods on one network, killed and healed")
+    _data_dir(demo)
+    demo.set_defaults(run="lichen.cli.demo:demo")
+
+    for name, what in (("kubeconfig", "a kubeconfig for kubectl"), ("clouds", "a clouds.yaml for openstack")):
+        printer = commands.add_parser(name, help=f"print {what}")
+        _data_dir(printer)
+        printer.set_defaults(run=f"lichen.cli.access:{name}")
+
+    image = commands.add_parser("image", help="build guest and container images from Debian packages")
+    actions = image.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="build an image into a file")
+    build.add_argument("image", choices=("tiny", "busybox"), help="tiny: a bootable guest; busybox: a container image")
+    build.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: lichen-tiny.qcow2 or busybox.tar")
+    build.set_defaults(run="lichen.cli.image:build")
+
+    doctor = commands.add_parser("doctor", help="what this machine has and lacks, and how to mend it")
+    doctor.set_defaults(run="lichen.cli.doctor:doctor")
+
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run="lichen.cli.main:version")
+    return parser
+
+
+def _data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="D", help="where the cloud keeps its data (one cloud for each)"
+    )
+
+
+def version(_: argparse.Namespace) -> int:
+    print(f"lichen {__version__}")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 it could not, 2 it was asked wrongly."""
+    chosen = build_parser().parse_args(arguments)
+    module_name, _, function = chosen.run.partition(":")
+    module = __import__(module_name, fromlist=[function])
+    try:
+        status: int = getattr(module, function)(chosen)
+    except CommandError as error:
+        complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as columns, and placement as a masked arg-max over them. Pure: no I/O, no clock.
+
+A node's rules (labels, taints) are judged once for each distinct `Rules` and kept as a mask until a node changes;
+what is left of a placement is arithmetic on arrays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lichen.model.data import Object
+from lichen.model.meta import find_condition, labels_of, name_of
+from lichen.model.quantity import bytes_of, millis_of
+from lichen.model.selectors import label_selector
+from lichen.scheduling.request import Request, Rules, Term
+from lichen.scheduling.rules import why_not
+
+NOT_READY = "node(s) were not ready"
+NO_CPU, NO_MEMORY, NO_SLOT = "Insufficient cpu", "Insufficient memory", "Too many pods"
+NO_AFFINITY = "node(s) didn't match pod affinity rules"
+ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """node: "" if none fits; then `rejected` counts the nodes by reason."""
+
+    node: str = ""
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    def sentence(self, nodes: int) -> str:
+        """As Kubernetes says it: `0/3 nodes are available: 2 Insufficient memory, 1 …`."""
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.rejected.items()))
+        return f"0/{nodes} nodes are available: {reasons or 'there is no node'}."
+
+
+@dataclass(slots=True)
+class _Node:
+    name: str
+    labels: dict[str, str]
+    taints: list[Object]
+    cordoned: bool
+    ready: bool
+
+
+class Columns:
+    """Every node's room. Feed it nodes and what runs on them; ask it for places."""
+
+    def __init__(self) -> None:
+        self._nodes: list[_Node | None] = []
+        self._row: dict[str, int] = {}
+        self._capacity = np.zeros((3, 0), dtype=np.int64)
+        self._used = np.zeros((3, 0), dtype=np.int64)
+        self._ready = np.zeros(0, dtype=np.bool_)
+        self._verdicts: dict[Rules, tuple[Mask, list[str]]] = {}
+        self._placed: dict[tuple[str, str, str], tuple[int, Request]] = {}
+        self._waiting: dict[str, dict[tuple[str, str, str], Request]] = {}
+        self._groups: dict[str, Ints] = {}
+        self._shy: set[tuple[str, str, str]] = set()
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def set_node(self, node: Object) -> None:
+        """Add a node, or take over what changed of it."""
+        name = name_of(node)
+        row = self._row.get(name)
+        if row is None:
+            row = self._grow(name)
+        ready = find_condition(node, "Ready")
+        fresh = _Node(
+            name,
+            {"kubernetes.io/hostname": name, **labels_of(node)},
+            node["spec"].get("taints") or [] if node.get("spec") else [],
+            bool((node.get("spec") or {}).get("unschedulable")),
+            ready is not None and ready["status"] == "True",
+        )
+        allocatable = (node.get("status") or {}).get("allocatable") or {}
+        self._capacity[:, row] = (
+            millis_of(allocatable.get("cpu", "0")),
+            bytes_of(allocatable.get("memory", "0")),
+            int(allocatable.get("pods", "110")),
+        )
+        self._ready[row] = fresh.ready
+        if fresh != self._nodes[row]:
+            self._nodes[row] = fresh
+            self._verdicts.clear()
+        for key, request in self._waiting.pop(name, {}).items():
+            self._occupy(row, key, request)
+
+    def remove_node(self, name: str) -> None:
+        row = self._row.pop(name, None)
+        if row is None:
+            return
+        lost = {key: request for key, (held, request) in self._placed.items() if held == row}
+        for key in lost:
+            self.release(key)
+        self._nodes[row] = None
+        self._ready[row] = False
+        self._capacity[:, row] = 0
+        self._verdicts.clear()
+        if lost:
+            self._waiting[name] = lost
+
+    def assume(self, node: str, request: Request) -> None:
+        """Count a workload on its node; the same workload is counted once."""
+        self.release(request.key)
+        row = self._row.get(node)
+        if row is None:
+            self._waiting.setdefault(node, {})[request.key] = request
+        else:
+            self._occupy(row, request.key, request)
+
+    def release(self, key: tuple[str, str, str]) -> None:
+        """Forget a workload."""
+        held = self._placed.pop(key, None)
+        self._shy.discard(key)
+        if held is not None:
+            row, request = held
+            self._used[:, row] -= (request.cpu, request.memory, 1)
+            if request.group:
+                self._groups[request.group][row] -= 1
+            return
+        for waiting in self._waiting.values():
+            waiting.pop(key, None)
+
+    def place(self, request: Request) -> Placement:
+        """The best node for a workload, by free room and spread. Does not count it there: see `assume`."""
+        free = self._capacity - self._used
+        fits = self._ready & (free[0] >= request.cpu) & (free[1] >= request.memory) & (free[2] >= 1)
+        allowed, _ = self._judge(request.rules)
+        fits &= allowed
+        for mask in self._affinity_masks(request):
+            fits = fits & mask
+        if not fits.any():
+            return Placement(rejected=self._explain(request, free))
+        share = free[:2] / np.maximum(self._capacity[:2], 1)
+        score = share[0] + share[1]
+        group = self._groups.get(request.group)
+        if group is not None:
+            score = score - group
+        best = int(np.argmax(np.where(fits, score, -np.inf)))
+        node = self._nodes[best]
+        return Placement(node.name if node else "")
+
+    def _grow(self, name: str) -> int:
+        row = len(self._nodes)
+        if row == self._ready.size:
+            more = max(16, row)
+            self._capacity = np.pad(self._capacity, ((0, 0), (0, more)))
+            self._used = np.pad(self._used, ((0, 0), (0, more)))
+            self._ready = np.pad(self._ready, (0, more))
+            self._groups = {key: np.pad(column, (0, more)) for key, column in self._groups.items()}
+        self._nodes.append(None)
+        self._row[name] = row
+        return row
+
+    def _occupy(self, row: int, key: tuple[str, str, str], request: Request) -> None:
+        self._placed[key] = (row, request)
+        self._used[:, row] += (request.cpu, request.memory, 1)
+        if request.away:
+            self._shy.add(key)
+        if request.group:
+            column = self._groups.get(request.group)
+            if column is None:
+                column = self._groups[request.group] = np.zeros(self._ready.size, dtype=np.int64)
+            column[row] += 1
+
+    def _judge(self, rules: Rules) -> tuple[Mask, list[str]]:
+        held = self._verdicts.get(rules)
+        if held is None or held[0].size != self._ready.size:
+            reasons = [
+                why_not(rules, node.labels, node.taints, cordoned=node.cordoned) if node else "gone"
+                for node in self._nodes
+            ]
+            mask = np.zeros(self._ready.size, dtype=np.bool_)
+            mask[: len(reasons)] = [not reason for reason in reasons]
+            held = self._verdicts[rules] = (mask, reasons)
+        return held
+
+    def _affinity_masks(self, request: Request) -> list[Mask]:
+        masks = [self._near(term, request) for term in request.near]
+        masks += [~self._domain(term, request.key) for term in request.away]
+        # The anti-affinity of what runs already holds against newcomers too.
+        for key in self._shy:
+            row, other = self._placed[key]
+            masks += [~self._same_domain(t.topology, [row]) for t in other.away if _selects(t, request)]
+        return masks
+
+    def _near(self, term: Term, request: Request) -> Mask:
+        mask = self._domain(term, request.key)
+        if not mask.any() and _selects(term, request):
+            return np.ones(self._ready.size, dtype=np.bool_)  # the first of a group that wants to be together
+        return mask
+
+    def _domain(self, term: Term, but: tuple[str, str, str]) -> Mask:
+        rows = [row for key, (row, other) in self._placed.items() if key != but and _selects(term, other)]
+        return self._same_domain(term.topology, rows)
+
+    def _same_domain(self, topology: str, rows: list[int]) -> Mask:
+        values = {node.labels.get(topology) for row in rows if (node := self._nodes[row])} - {None}
+        mask = np.zeros(self._ready.size, dtype=np.bool_)
+        mask[: len(self._nodes)] = [node is not None and node.labels.get(topology) in values for node in self._nodes]
+        return mask
+
+    def _explain(self, request: Request, free: Ints) -> dict[str, int]:
+        _, verdicts = self._judge(request.rules)
+        near = [self._near(term, request) for term in request.near]
+        counts: Counter[str] = Counter()
+        for row, node in enumerate(self._nodes):
+            if node is None:
+                continue
+            counts[_reason(request, verdicts[row], node, free[:, row], all(mask[row] for mask in near))] += 1
+        return dict(counts)
+
+
+def _reason(request: Request, verdict: str, node: _Node, free: Any, near: bool) -> str:
+    if verdict:
+        return verdict
+    if not node.ready:
+        return NOT_READY
+    if free[0] < request.cpu:
+        return NO_CPU
+    if free[1] < request.memory:
+        return NO_MEMORY
+    if free[2] < 1:
+        return NO_SLOT
+    return ANTI_AFFINITY if near else NO_AFFINITY
+
+
+def _selects(term: Term, other: Request) -> bool:
+    if other.key[1] not in term.namespaces:
+        return False
+    return label_selector(msgspec.json.decode(term.selector))({"metadata": {"labels": dict(other.labels)}})
