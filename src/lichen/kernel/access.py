@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel asks of its surroundings: who a bearer is, what a caller may do, what time it is, where to store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+from lichen.model.kind import Kind
+from lichen.model.state import Caller, EventType, State
+
+
+class Authorizer(Protocol):
+    """Decides from memory; never waits."""
+
+    def refusal(
+        self,
+        caller: Caller,
+        verb: str,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        subresource: str = "",
+        fields: str = "",
+    ) -> str | None:
+        """None: `caller` may. Else why not, which may be "" (no rule allows it).
+
+        verb: get, list, watch, create, update, patch, delete, deletecollection, or a special one (bind, use…).
+        namespace: "" for cluster-scoped kinds and for all namespaces together. fields: the field selector of a list or
+        watch: some may list only what it picks (`spec.shared=true`).
+        """
+        ...
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, token: str) -> Caller:
+        """Who bears `token`. Unauthorized: it is forged, expired or revoked."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+
+class RawPage(NamedTuple):
+    """A list's answer, each item as the JSON it is stored in."""
+
+    items: list[bytes]
+    revision: int
+    continue_token: str = ""
+    remaining: int = 0
+
+
+class RawEvent(NamedTuple):
+    """One change, as the JSON it is stored in."""
+
+    type: EventType
+    object: bytes
+    revision: int
+
+
+class Store(State, Protocol):
+    """A State that also gives bytes as they are stored, for answers that need no decoding."""
+
+    async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes: ...
+
+    async def list_raw(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> tuple[list[bytes], int, str, int]: ...
+
+    def watch_raw(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: int | None = None,
+        bookmarks: bool = False,
+    ) -> AsyncIterator[tuple[EventType, bytes, int]]: ...
