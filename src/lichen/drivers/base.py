@@ -250,6 +250,7 @@ class PodSpec:
     dns_searches: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     runtime: str = "runc"  # runc | crun | microvm | process
+    privileged: bool = False  # some container of it is
 
 
 @dataclass(frozen=True, slots=True)

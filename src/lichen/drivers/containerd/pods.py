@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pod driver over containerd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from lichen.drivers import cgroups
+from lichen.drivers.base import ContainerSpec, ContainerState, Exec, PodSpec, PodState
+from lichen.drivers.containerd import cri_pb2 as pb
+from lichen.drivers.containerd import rpc, spec
+from lichen.drivers.containerd.config import Layout
+from lichen.drivers.containerd.daemon import Daemon
+from lichen.drivers.containerd.events import Events
+from lichen.drivers.containerd.exec import start_exec
+from lichen.drivers.containerd.images import Images
+from lichen.drivers.containerd.leftovers import sweep
+from lichen.drivers.containerd.netplug import Plug, PlugServer, Unplug
+from lichen.model.errors import Permanent, Temporary
+
+
+class ContainerdPods:
+    """PodDriver over a containerd of our own.
+
+    state_dir: what survives a reboot (images, containers, logs). run_dir: sockets and mounts, short-lived and with a
+    short path (a unix socket's path has at most 107 characters). cgroup: the group that everything runs below.
+    plug, unplug: make and take back a pod's interface; see `netplug`.
+    """
+
+    def __init__(self, state_dir: Path, run_dir: Path, *, plug: Plug, unplug: Unplug, cgroup: str = "lichen") -> None:
+        self.layout = Layout(state_dir, run_dir, cgroup)
+        self.daemon = Daemon(self.layout)
+        self._plugs = PlugServer(self.layout.cni_socket, plug, unplug)
+        self._opened: asyncio.Future[None] | None = None
+        self._client: rpc.Client | None = None
+        self._statuses: dict[str, ContainerState] = {}
+        self._ips: dict[str, tuple[str, ...]] = {}
+
+    async def open(self) -> None:
+        """Start containerd or find it running. Every verb does this by itself; once is enough."""
+        if self._opened is None or (self._opened.done() and self._opened.exception()):
+            self._opened = asyncio.ensure_future(self._open())
+        await asyncio.shield(self._opened)
+
+    async def _open(self) -> None:
+        self.layout.run.mkdir(parents=True, exist_ok=True)
+        await self._plugs.close()
+        await self._plugs.open()
+        await self.daemon.open()
+        self._client = self._client or rpc.Client(self.layout.socket)
+        await Images(self._client, self.layout.socket).ensure_pause()
+
+    async def close(self) -> None:
+        """Let go of containerd. It and all pods stay, for the next driver to find."""
+        await self._plugs.close()
+        await self.daemon.close()
+        if self._client is not None:
+            self._client.close()
+        self._client = self._opened = None
+
+    async def _ready(self) -> rpc.Client:
+        await self.open()
+        assert self._client is not None
+        return self._client
+
+    # --- what is there ---
+
+    async def discover(self) -> dict[str, PodState]:
+        client = await self._ready()
+        sandboxes, containers = await asyncio.gather(
+            client.call(rpc.LIST_SANDBOXES, pb.ListPodSandboxRequest()),
+            client.call(rpc.LIST_CONTAINERS, pb.ListContainersRequest()),
+        )
+        states = await asyncio.gather(*(self._state(client, container) for container in containers.containers))
+        by_pod: dict[str, list[ContainerState]] = {}
+        for container, state in zip(containers.containers, states, strict=True):
+            if state is not None:
+                by_pod.setdefault(container.labels[spec.UID], []).append(state)
+        self._forget(containers.containers, sandboxes.items)
+        newest = _newest(sandboxes.items)
+        ips = await asyncio.gather(*(self._addresses(client, sandbox) for sandbox in newest.values()))
+        return {
+            uid: PodState(
+                uid=uid,
+                namespace=sandbox.metadata.namespace,
+                name=sandbox.metadata.name,
+                ready=sandbox.state == pb.SANDBOX_READY,
+                sandbox_id=sandbox.id,
+                ips=own,
+                containers=spec.newest(by_pod.get(uid, ())),
+            )
+            for (uid, sandbox), own in zip(newest.items(), ips, strict=True)
+        }
+
+    async def _state(self, client: rpc.Client, container: pb.Container) -> ContainerState | None:
+        """An attempt's state. What is known of one does not change while it stays in a phase, so it is asked once."""
+        known = self._statuses.get(container.id)
+        if known is not None and known.phase is spec.phase(container.state):
+            return known
+        try:
+            answer = await client.call(rpc.CONTAINER_STATUS, pb.ContainerRequest(container_id=container.id))
+        except rpc.Gone:
+            return None
+        self._statuses[container.id] = state = spec.container_state(answer.status)
+        return state
+
+    async def _addresses(self, client: rpc.Client, sandbox: pb.PodSandbox) -> tuple[str, ...]:
+        if sandbox.state != pb.SANDBOX_READY:
+            return ()
+        if sandbox.id not in self._ips:
+            try:
+                request = pb.PodSandboxRequest(pod_sandbox_id=sandbox.id)
+                self._ips[sandbox.id] = spec.addresses((await client.call(rpc.SANDBOX_STATUS, request)).status)
+            except rpc.Gone:
+                return ()
+        return self._ips[sandbox.id]
+
+    def _forget(self, containers: Iterable[pb.Container], sandboxes: Iterable[pb.PodSandbox]) -> None:
+        here = {container.id for container in containers}
+        self._statuses = {key: state for key, state in self._statuses.items() if key in here}
+        here = {sandbox.id for sandbox in sandboxes}
+        self._ips = {key: ips for key, ips in self._ips.items() if key in here}
+
+    def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
+        return self.layout.logs / pod_uid / name / f"{attempt}.log"
+
+    async def changes(self) -> AsyncIterator[str]:
+        await self._ready()
+        async for uid in Events(self._ready).changes():
+            yield uid
+
+    # --- images ---
+
+    async def ensure_image(self, image: str) -> str:
+        return await Images(await self._ready(), self.layout.socket).ensure(image)
+
+    async def images(self) -> list[tuple[tuple[str, ...], int]]:
+        return await Images(await self._ready(), self.layout.socket).list()
+
+    async def import_image(self, archive: Path) -> None:
+        """Take in an OCI or docker archive (`docker save`). Permanent (InvalidImage) if it is none."""
+        await Images(await self._ready(), self.layout.socket).load(archive)
+
+    # --- pods ---
+
+    async def start_sandbox(self, pod: PodSpec) -> tuple[str, ...]:
+        client = await self._ready()
+        earlier = await self._sandboxes(client, pod.uid)
+        if earlier and earlier[-1].state == pb.SANDBOX_READY:
+            return await self._addresses(client, earlier[-1])
+        for sandbox in earlier:
+            await client.call(rpc.STOP_SANDBOX, pb.PodSandboxRequest(pod_sandbox_id=sandbox.id))
+        attempt = earlier[-1].metadata.attempt + 1 if earlier else 0
+        (self.layout.logs / pod.uid).mkdir(parents=True, exist_ok=True)
+        config = spec.sandbox_config(pod, self.layout, attempt=attempt)
+        request = pb.RunPodSandboxRequest(config=config, runtime_handler=pod.runtime)
+        made = (await client.call(rpc.RUN_SANDBOX, request)).pod_sandbox_id
+        status = (await client.call(rpc.SANDBOX_STATUS, pb.PodSandboxRequest(pod_sandbox_id=made))).status
+        self._ips[made] = ips = spec.addresses(status)
+        hosts = self.layout.pods / pod.uid / "hosts"
+        hosts.parent.mkdir(parents=True, exist_ok=True)
+        hosts.write_text(spec.hosts_file(pod, ips))
+        return ips
+
+    async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
+        client = await self._ready()
+        for known in await self._containers(client, pod.uid, container.name):
+            if known.metadata.attempt == attempt:
+                if known.state == pb.CONTAINER_CREATED:
+                    await self._start(client, known.id)
+                return known.id
+        sandboxes = await self._sandboxes(client, pod.uid)
+        if not sandboxes or sandboxes[-1].state != pb.SANDBOX_READY:
+            raise Temporary(f"pod {pod.namespace}/{pod.name} has no running sandbox")
+        sandbox = sandboxes[-1]
+        self.log_path(pod.uid, container.name, attempt).parent.mkdir(parents=True, exist_ok=True)
+        request = pb.CreateContainerRequest(
+            pod_sandbox_id=sandbox.id,
+            config=spec.container_config(pod, container, self.layout, attempt=attempt),
+            sandbox_config=spec.sandbox_config(pod, self.layout, attempt=sandbox.metadata.attempt),
+        )
+        made = (await client.call(rpc.CREATE_CONTAINER, request)).container_id
+        await self._start(client, made)
+        return made
+
+    async def _start(self, client: rpc.Client, container_id: str) -> None:
+        """Start an attempt. One whose command cannot be run is an ended attempt, and CRI keeps the reason."""
+        try:
+            await client.call(rpc.START_CONTAINER, pb.ContainerRequest(container_id=container_id))
+        except rpc.Refused:
+            answer = await client.call(rpc.CONTAINER_STATUS, pb.ContainerRequest(container_id=container_id))
+            if answer.status.state == pb.CONTAINER_CREATED:
+                raise
+
+    async def stop_container(self, pod_uid: str, name: str, *, grace: float = 30.0) -> None:
+        client = await self._ready()
+        running = [c for c in await self._containers(client, pod_uid, name) if c.state == pb.CONTAINER_RUNNING]
+        await asyncio.gather(*(self._stop(client, container.id, grace) for container in running))
+
+    async def _stop(self, client: rpc.Client, container_id: str, grace: float) -> None:
+        request = pb.StopContainerRequest(container_id=container_id, timeout=round(grace + 0.499))
+        with contextlib.suppress(rpc.Gone):
+            await client.call(rpc.STOP_CONTAINER, request, timeout=grace + 60.0)
+
+    async def remove_container(self, pod_uid: str, name: str) -> None:
+        client = await self._ready()
+        attempts = sorted(await self._containers(client, pod_uid, name), key=lambda c: c.metadata.attempt)
+        for container in attempts[:-1]:
+            if container.state == pb.CONTAINER_EXITED:
+                await client.call(rpc.REMOVE_CONTAINER, pb.ContainerRequest(container_id=container.id))
+                self.log_path(pod_uid, name, container.metadata.attempt).unlink(missing_ok=True)
+
+    async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
+        client = await self._ready()
+        containers = await self._containers(client, pod_uid)
+        await asyncio.gather(*(self._stop(client, c.id, grace) for c in containers if c.state == pb.CONTAINER_RUNNING))
+        for sandbox in await self._sandboxes(client, pod_uid):
+            request = pb.PodSandboxRequest(pod_sandbox_id=sandbox.id)
+            with contextlib.suppress(rpc.Gone):
+                await client.call(rpc.STOP_SANDBOX, request)
+                await client.call(rpc.REMOVE_SANDBOX, request)
+        for folder in (self.layout.logs, self.layout.pods):
+            await asyncio.to_thread(shutil.rmtree, folder / pod_uid, ignore_errors=True)
+        await cgroups.remove(self.layout.pod_cgroup(pod_uid))
+
+    async def exec(self, pod_uid: str, name: str, command: tuple[str, ...], *, tty: bool, stdin: bool) -> Exec:
+        client = await self._ready()
+        for container in await self._containers(client, pod_uid, name):
+            if container.state == pb.CONTAINER_RUNNING:
+                return await start_exec(client, self.layout.execs, container.id, command, tty=tty, stdin=stdin)
+        raise Permanent("ContainerNotRunning", f"container {name} does not run")
+
+    async def cleanup(self) -> None:
+        for uid in await self.discover():
+            await self.remove_sandbox(uid, grace=0)
+        await self.close()
+        await self.daemon.kill()
+        await sweep(self.layout)
+
+    # --- what belongs to a pod ---
+
+    async def _sandboxes(self, client: rpc.Client, uid: str) -> list[pb.PodSandbox]:
+        """The pod's sandboxes, the newest last."""
+        request = pb.ListPodSandboxRequest(filter=pb.PodSandboxFilter(label_selector={spec.UID: uid}))
+        items = (await client.call(rpc.LIST_SANDBOXES, request)).items
+        return sorted(items, key=lambda sandbox: sandbox.metadata.attempt)
+
+    async def _containers(self, client: rpc.Client, uid: str, name: str = "") -> list[pb.Container]:
+        """The pod's attempts, of one container or of all."""
+        selector = {spec.UID: uid, **({spec.CONTAINER: name} if name else {})}
+        request = pb.ListContainersRequest(filter=pb.ContainerFilter(label_selector=selector))
+        return list((await client.call(rpc.LIST_CONTAINERS, request)).containers)
+
+
+def _newest(sandboxes: Iterable[pb.PodSandbox]) -> dict[str, pb.PodSandbox]:
+    """Each pod's last sandbox, by the pod's uid."""
+    ordered = sorted(sandboxes, key=lambda sandbox: sandbox.metadata.attempt)
+    return {sandbox.metadata.uid: sandbox for sandbox in ordered}

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls that Lichen makes to containerd: one table, one client over its unix socket.
+
+A call raises Gone where the thing does not exist, Refused where containerd says no, and Unreachable where nobody
+answers. All three are Temporary: by themselves they are worth another try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from lichen.drivers.containerd import cri_pb2 as pb
+from lichen.model.errors import Temporary
+
+NAMESPACE = "k8s.io"
+"""containerd's namespace of everything made through CRI."""
+
+
+class Gone(Temporary):
+    """containerd knows no such thing."""
+
+
+class Unreachable(Temporary):
+    """containerd does not answer: not started, or on its way back."""
+
+
+class Refused(Temporary):
+    """containerd could not do it; `status` is the gRPC code."""
+
+    def __init__(self, message: str, status: Status) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Rpc(NamedTuple, Generic[Q, A]):
+    """One call: its path and its messages."""
+
+    path: str
+    request: type[Q]
+    answer: type[A]
+
+
+_RUNTIME, _IMAGES = "/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/"
+_TASKS = "/containerd.services.tasks.v1.Tasks/"
+
+STATUS = Rpc(_RUNTIME + "Status", pb.StatusRequest, pb.StatusResponse)
+RUN_SANDBOX = Rpc(_RUNTIME + "RunPodSandbox", pb.RunPodSandboxRequest, pb.RunPodSandboxResponse)
+STOP_SANDBOX = Rpc(_RUNTIME + "StopPodSandbox", pb.PodSandboxRequest, pb.Empty)
+REMOVE_SANDBOX = Rpc(_RUNTIME + "RemovePodSandbox", pb.PodSandboxRequest, pb.Empty)
+SANDBOX_STATUS = Rpc(_RUNTIME + "PodSandboxStatus", pb.PodSandboxRequest, pb.PodSandboxStatusResponse)
+LIST_SANDBOXES = Rpc(_RUNTIME + "ListPodSandbox", pb.ListPodSandboxRequest, pb.ListPodSandboxResponse)
+CREATE_CONTAINER = Rpc(_RUNTIME + "CreateContainer", pb.CreateContainerRequest, pb.CreateContainerResponse)
+START_CONTAINER = Rpc(_RUNTIME + "StartContainer", pb.ContainerRequest, pb.Empty)
+STOP_CONTAINER = Rpc(_RUNTIME + "StopContainer", pb.StopContainerRequest, pb.Empty)
+REMOVE_CONTAINER = Rpc(_RUNTIME + "RemoveContainer", pb.ContainerRequest, pb.Empty)
+LIST_CONTAINERS = Rpc(_RUNTIME + "ListContainers", pb.ListContainersRequest, pb.ListContainersResponse)
+CONTAINER_STATUS = Rpc(_RUNTIME + "ContainerStatus", pb.ContainerRequest, pb.ContainerStatusResponse)
+
+LIST_IMAGES = Rpc(_IMAGES + "ListImages", pb.Empty, pb.ListImagesResponse)
+IMAGE_STATUS = Rpc(_IMAGES + "ImageStatus", pb.ImageRequest, pb.ImageStatusResponse)
+PULL_IMAGE = Rpc(_IMAGES + "PullImage", pb.ImageRequest, pb.PullImageResponse)
+
+SUBSCRIBE = Rpc("/containerd.services.events.v1.Events/Subscribe", pb.SubscribeRequest, pb.Envelope)
+GET_CONTAINER = Rpc(
+    "/containerd.services.containers.v1.Containers/Get", pb.GetContainerRequest, pb.GetContainerResponse
+)
+
+EXEC = Rpc(_TASKS + "Exec", pb.ExecProcessRequest, pb.Empty)
+START_PROCESS = Rpc(_TASKS + "Start", pb.ProcessRequest, pb.StartResponse)
+WAIT_PROCESS = Rpc(_TASKS + "Wait", pb.ProcessRequest, pb.WaitResponse)
+DELETE_PROCESS = Rpc(_TASKS + "DeleteProcess", pb.ProcessRequest, pb.Empty)
+KILL_PROCESS = Rpc(_TASKS + "Kill", pb.KillRequest, pb.Empty)
+RESIZE = Rpc(_TASKS + "ResizePty", pb.ResizePtyRequest, pb.Empty)
+CLOSE_IO = Rpc(_TASKS + "CloseIO", pb.CloseIORequest, pb.Empty)
+
+
+class Client:
+    """containerd at a unix socket. Connects when first used, and again when the connection was lost."""
+
+    def __init__(self, socket: Path) -> None:
+        self._channel = Channel(path=str(socket))
+
+    async def call(self, rpc: Rpc[Q, A], request: Q, *, timeout: float | None = 120.0) -> A:
+        method = UnaryUnaryMethod[Any, Any](self._channel, rpc.path, rpc.request, rpc.answer)
+        try:
+            answer: A = await method(request, timeout=timeout, metadata={"containerd-namespace": NAMESPACE})
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise _translated(rpc.path, error) from error
+        return answer
+
+    async def stream(self, rpc: Rpc[Q, A], request: Q) -> AsyncIterator[A]:
+        """Messages as they come; ends only by an error. The first is preceded by nothing: subscribe, then look."""
+        method = UnaryStreamMethod[Any, Any](self._channel, rpc.path, rpc.request, rpc.answer)
+        try:
+            async with method.open(metadata={"containerd-namespace": NAMESPACE}) as stream:
+                await stream.send_message(request, end=True)
+                async for message in stream:
+                    yield message
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise _translated(rpc.path, error) from error
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _translated(path: str, error: Exception) -> Temporary:
+    call = path.rpartition("/")[2]
+    if not isinstance(error, GRPCError) or error.status is Status.UNAVAILABLE:
+        return Unreachable(f"containerd does not answer {call}: {error or type(error).__name__}", delay=1.0)
+    if error.status is Status.NOT_FOUND:
+        return Gone(f"{call}: {error.message}")
+    return Refused(f"{call}: {error.message}", error.status)
