@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated virtual machines: they take time to boot, write a boot log, answer a power button, and fail on demand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from lichen.drivers.base import GuestPower, GuestSpec, GuestState
+from lichen.drivers.fake.boot import boot_log
+from lichen.drivers.fake.faults import Fault, guest_fault
+from lichen.drivers.fake.machine import Changes, FakeGuest, FakeMachine
+from lichen.model.errors import Permanent
+
+
+class FakeGuests:
+    """GuestDriver over a `FakeMachine`."""
+
+    accelerator = "fake"
+
+    def __init__(self, machine: FakeMachine) -> None:
+        self._machine = machine
+        self._listening: list[Changes] = []
+
+    async def discover(self) -> dict[str, GuestState]:
+        return {
+            identity: GuestState(guest.power, guest.has_disk, guest.runs[-1][0] if guest.runs else 0.0)
+            for identity, guest in self._machine.guests.items()
+        }
+
+    async def create_disk(self, guest: GuestSpec) -> None:
+        known = self._machine.guests.get(guest.id)
+        if known is not None and known.has_disk:
+            return
+        if guest_fault(guest.files).kind == "disk":
+            raise Permanent("InvalidImage", "The image is unusable (simulated).")
+        if guest.image is not None and not guest.image.exists():
+            raise Permanent("InvalidImage", f"There is no image at {guest.image}.")
+        await self._machine.clock.sleep(self._machine.timing.disk)
+        self._guest(guest).has_disk = True
+
+    async def start(self, guest: GuestSpec) -> None:
+        known = self._guest(guest)
+        if known.power in (GuestPower.RUNNING, GuestPower.PAUSED):
+            return
+        fault = guest_fault(guest.files)
+        if fault.kind == "start":
+            raise Permanent("StartFailed", "The engine refused to start the guest (simulated).")
+        if not known.has_disk:
+            raise Permanent("NoDisk", f"Guest {guest.id} has no root disk.")
+        await self._machine.clock.sleep(self._machine.timing.start)
+        known.spec = guest
+        self._power_on(known, fault)
+
+    async def stop(self, guest_id: str, *, grace: float = 30.0) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None:
+            return
+        if guest.power in (GuestPower.RUNNING, GuestPower.PAUSED):
+            await self._machine.clock.sleep(self._time_to_stop(guest, grace))
+        _end(guest, GuestPower.SHUTDOWN, self._machine.clock.now())
+
+    async def reset(self, guest_id: str, *, grace: float = 0.0) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None or guest.power not in (GuestPower.RUNNING, GuestPower.PAUSED):
+            return
+        await self._machine.clock.sleep(self._time_to_stop(guest, grace))
+        _end(guest, GuestPower.SHUTDOWN, self._machine.clock.now())
+        self._power_on(guest, guest_fault(guest.spec.files))
+
+    async def remove(self, guest_id: str) -> None:
+        guest = self._machine.guests.pop(guest_id, None)
+        if guest is not None:
+            _end(guest, GuestPower.SHUTDOWN, self._machine.clock.now())
+
+    async def console(self, guest_id: str, *, tail: int = 0) -> bytes:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None:
+            return b""
+        now, boot = self._machine.clock.now(), self._machine.timing.boot
+        lines = [line for run in guest.runs for line in boot_log(guest.spec, run[0], run[1], now, boot)]
+        return "".join(f"{line}\n" for line in (lines[-tail:] if tail > 0 else lines)).encode()
+
+    def changes(self) -> AsyncIterator[str]:
+        changes = Changes(self._machine.guest_listeners)
+        self._listening.append(changes)
+        return changes
+
+    async def cleanup(self) -> None:
+        for guest_id in tuple(self._machine.guests):
+            await self.stop(guest_id, grace=0.0)
+        for changes in self._listening:
+            changes.tell(None)
+        self._listening.clear()
+
+    async def kill(self, guest_id: str) -> None:
+        """`kill -9` of the guest's process."""
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and guest.power == GuestPower.RUNNING:
+            _end(guest, GuestPower.CRASHED, self._machine.clock.now())
+            self._machine.tell_guest(guest_id)
+
+    def _guest(self, spec: GuestSpec) -> FakeGuest:
+        return self._machine.guests.setdefault(spec.id, FakeGuest(spec))
+
+    def _time_to_stop(self, guest: FakeGuest, grace: float) -> float:
+        """A guest that has booted answers the power button; others wait for the grace to pass."""
+        timing = self._machine.timing
+        booted = self._machine.clock.now() >= guest.runs[-1][0] + timing.boot
+        deaf = not booted or guest_fault(guest.spec.files).kind == "hang"
+        return grace if deaf else min(grace, timing.shutdown)
+
+    def _power_on(self, guest: FakeGuest, fault: Fault) -> None:
+        guest.power = GuestPower.RUNNING
+        guest.runs.append((self._machine.clock.now(), None))
+        if fault.kind in ("crash", "off"):
+            power = GuestPower.CRASHED if fault.kind == "crash" else GuestPower.GUEST_OFF
+            self._machine.later(self._end_after(guest, len(guest.runs), fault.after, power))
+
+    async def _end_after(self, guest: FakeGuest, run: int, seconds: float, power: GuestPower) -> None:
+        await self._machine.clock.sleep(seconds)
+        if len(guest.runs) == run and guest.power == GuestPower.RUNNING:
+            _end(guest, power, self._machine.clock.now())
+            self._machine.tell_guest(guest.spec.id)
+
+
+def _end(guest: FakeGuest, power: GuestPower, now: float) -> None:
+    """End the run, if one goes on; how an ended one ended is forgotten when the guest is stopped on purpose."""
+    if guest.runs and guest.runs[-1][1] is None:
+        guest.runs[-1] = (guest.runs[-1][0], now)
+    guest.power = power

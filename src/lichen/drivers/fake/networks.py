@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated networks: what was asked for is remembered; what could not work on a real one is refused."""
+
+from __future__ import annotations
+
+import hashlib
+
+from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.fake.machine import FakeMachine
+from lichen.model.errors import Temporary
+
+
+class FakeNetworks:
+    """NetworkDriver over a `FakeMachine`."""
+
+    def __init__(self, machine: FakeMachine) -> None:
+        self._machine = machine
+
+    async def discover(self) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(self._machine.networks), frozenset(self._machine.ports)
+
+    async def ensure_network(self, network: NetworkSpec) -> None:
+        self._machine.networks[network.id] = network
+
+    async def remove_network(self, network_id: str) -> None:
+        self._machine.networks.pop(network_id, None)
+        for port in [port for port in self._machine.ports.values() if port.network_id == network_id]:
+            del self._machine.ports[port.id]
+
+    async def plug_tap(self, port: PortSpec) -> str:
+        self._plug(port)
+        return "lt" + hashlib.sha256(port.id.encode()).hexdigest()[:8]
+
+    async def plug_namespace(self, port: PortSpec, netns: str, interface: str = "eth0") -> None:
+        self._plug(port)
+
+    async def unplug(self, port_id: str) -> None:
+        self._machine.ports.pop(port_id, None)
+
+    async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
+        self._machine.services = rules
+
+    async def cleanup(self) -> None:
+        self._machine.networks.clear()
+        self._machine.ports.clear()
+        self._machine.services = ()
+
+    def _plug(self, port: PortSpec) -> None:
+        if port.network_id not in self._machine.networks:
+            raise Temporary(f"Network {port.network_id} is not on this machine yet.")
+        self._machine.ports[port.id] = port

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a container is started again, and after how long: 10 s doubling to 300 s, none after ten good minutes."""
+
+from __future__ import annotations
+
+from lichen.model.data import Object
+from lichen.planning.pod_steps import ContainerActual, Failure, PodActual, Probes
+from lichen.planning.times import backoff
+
+GOOD_RUN = 600.0
+"""A container that ran this long, seconds, is started again at once."""
+
+
+def container_specs(pod: Object) -> list[Object]:
+    """All containers, init containers first."""
+    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+
+
+def is_sidecar(spec: Object) -> bool:
+    return spec.get("restartPolicy") == "Always"
+
+
+def is_init(pod: Object, name: str) -> bool:
+    return any(spec["name"] == name for spec in pod["spec"].get("initContainers") or [])
+
+
+def is_init_done(spec: Object, container: ContainerActual | None, probes: Probes | None = None) -> bool:
+    """A plain init container is done when it ended well; a sidecar when it has started."""
+    if container is None:
+        return False
+    if is_sidecar(spec):
+        return container.phase == "Running" and (probes is None or probes.started is not False)
+    return container.phase == "Exited" and container.exit_code == 0
+
+
+def main_began(pod: Object, actual: PodActual) -> bool:
+    """Whether any main container was ever started: then the init containers are behind us."""
+    names = {spec["name"] for spec in pod["spec"]["containers"]}
+    return any(c.name in names for c in actual.containers)
+
+
+def wants_restart(pod: Object, spec: Object, container: ContainerActual) -> bool:
+    """Whether an ended container is to run again, by the pod's restartPolicy."""
+    if is_sidecar(spec):
+        return True
+    policy = pod["spec"].get("restartPolicy") or "Always"
+    failed = container.exit_code != 0
+    if is_init(pod, container.name):
+        return failed and policy != "Never"
+    return policy == "Always" or (policy == "OnFailure" and failed)
+
+
+def restart_at(container: ContainerActual) -> float:
+    """Earliest time of the next attempt, unix seconds; the first restart is immediate."""
+    if container.phase != "Exited":
+        return 0.0
+    if container.finished_at - container.started_at >= GOOD_RUN:
+        return container.finished_at
+    return container.finished_at + backoff(container.attempt)
+
+
+def retry_at(failure: Failure | None) -> float:
+    """Earliest time to try again what failed to start, unix seconds."""
+    if failure is None:
+        return 0.0
+    base = 10.0 if "Image" in failure.reason else 2.0
+    return failure.at + backoff(failure.count, base=base)
+
+
+def status_of(pod: Object, name: str) -> Object:
+    """What status says of a container; {} if nothing."""
+    status = pod.get("status") or {}
+    known = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return next((c for c in known if c["name"] == name), {})
+
+
+def attempts_before(pod: Object, name: str, container: ContainerActual | None) -> int:
+    """The number of the next attempt: how many there were, as far as the machine or status remember."""
+    old = status_of(pod, name)
+    remembered = int(old.get("restartCount") or 0) + 1 if old.get("containerID") else 0
+    if container is not None and container.phase == "Created":
+        return max(container.attempt, remembered - 1)
+    return max(container.attempt + 1 if container is not None else 0, remembered)
