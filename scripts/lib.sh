@@ -37,17 +37,33 @@ ensure_debian() {
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 }
 
-# ensure_python [dev]: a virtual environment in .venv with the package, and with `dev` what the tests need.
+# The cloud's unprivileged processes must be able to read the program: not so in a home that is closed to others.
+is_readable_by_all() {
+    local path=$1
+    while [ "$path" != / ]; do
+        [ $(( 0$(stat -c %a "$path") & 5 )) = 5 ] || return 1
+        path=$(dirname "$path")
+    done
+}
+
+# ensure_python [EXTRAS]: a virtual environment in .venv with the package, and with `dev` what the tests need.
+# As root in a folder that others cannot read, .venv leads to /opt/lichen and holds a copy of the source.
 ensure_python() {
-    local extras="${1:+[$1]}" python stamp=".venv/.installed${1:+-$1}"
+    local extras="${1:+[$1]}" python stamp=".venv/.installed${1:+-$1}" home=.venv editable=-e
+    if [ "$(id -u)" = 0 ] && ! is_readable_by_all "$PWD"; then
+        home="/opt/lichen/$(pwd | sha256sum | cut -c1-8)" editable=
+        find src pyproject.toml -newer "$stamp" -print -quit 2>/dev/null | grep -q . && rm -f "$stamp"
+    fi
     if [ ! -x .venv/bin/python ]; then
         python=$(find_python) || { apt_install python3 python3-venv; python=$(find_python) || fail "no Python ≥ 3.11"; }
-        say "making .venv with $python"
-        "$python" -m venv .venv
+        say "making $home with $python"
+        rm -rf .venv
+        "$python" -m venv "$home"
+        [ "$home" = .venv ] || ln -s "$home" .venv
     fi
     if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
-        say "installing lichen$extras and its dependencies into .venv"
-        .venv/bin/python -m pip install -q --disable-pip-version-check -e ".$extras" 2>&1 | { grep -v '^WARNING' || true; }
+        say "installing lichen$extras and its dependencies into $home"
+        .venv/bin/python -m pip install -q --disable-pip-version-check $editable ".$extras" 2>&1 | { grep -v '^WARNING' || true; }
         .venv/bin/lichen version >/dev/null || fail "the installation did not work"
         touch "$stamp"
     fi

@@ -30,7 +30,7 @@ class LocalCloud(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def credentials_file(self) -> Path:
-        return Path(self.data_dir) / "credentials.json"
+        return Path(self.data_dir) / "access" / "credentials.json"
 
     @property
     def is_running(self) -> bool:

@@ -44,6 +44,24 @@ class Settings:
         return self.data_dir / "keys"
 
     @property
+    def authority_dir(self) -> Path:
+        """The private key of the cloud's certificate authority; root's alone in the real mode."""
+        return self.data_dir / "authority"
+
+    @property
+    def access_dir(self) -> Path:
+        """What the first users log in with, written by the kernel, handed over by `lichen up`."""
+        return self.data_dir / "access"
+
+    @property
+    def store_dir(self) -> Path:
+        return self.data_dir / "store"
+
+    @property
+    def guests_dir(self) -> Path:
+        return self.data_dir / "guests"
+
+    @property
     def tls_dir(self) -> Path:
         """The authority's certificate, and one folder of key and certificate for each listener."""
         return self.data_dir / "tls"
