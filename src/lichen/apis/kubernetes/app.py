@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ASGI application: who asks, what for, and the one place where errors become answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from lichen.apis.kubernetes.access_log import AccessLog
+from lichen.apis.kubernetes.documents import Documents
+from lichen.apis.kubernetes.request import AsgiApp, Message, Receive, Request, Scope, Send
+from lichen.apis.kubernetes.respond import send_error
+from lichen.apis.kubernetes.status import status_body
+from lichen.apis.kubernetes.streams import NodeApp
+from lichen.apis.kubernetes.verbs import answer
+from lichen.model.errors import ApiError, InternalError, NotFound, Unauthorized
+from lichen.model.state import Caller
+
+log = logging.getLogger(__name__)
+
+ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
+
+
+def create_app(kernel: Any, node_app: NodeApp) -> AsgiApp:
+    """The Kubernetes API over `kernel`. node_app(node's name) leads to that node's agent."""
+    return _App(kernel, node_app)
+
+
+class _App:
+    def __init__(self, kernel: Any, node_app: NodeApp) -> None:
+        self._kernel = kernel
+        self._node_app = node_app
+        self._documents = Documents(kernel.catalog)
+        self._access = AccessLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self._access)
+            return
+        started = time.perf_counter()
+        request = Request(scope, receive, send)
+        try:
+            await self._answer(request)
+        except ApiError as refusal:
+            await _refuse(request, refusal)
+        except Exception:
+            log.exception("request %s failed: %s %s", request.id, request.method, request.path)
+            await _refuse(request, InternalError(f"Internal error occurred: see the server's log for {request.id}"))
+        finally:
+            self._access.note(request, started)
+
+    async def _answer(self, request: Request) -> None:
+        request.parse()
+        caller = await self._caller(request)
+        request.caller = caller
+        path = request.path
+        if path.startswith(("/api/v1/", "/apis/")) and await answer(request, self._kernel, caller, self._node_app):
+            return
+        if not await self._documents.answer(request, caller):
+            raise NotFound("the server could not find the requested resource")
+
+    async def _caller(self, request: Request) -> Caller:
+        """Who asks. Unauthorized: a credential was given and is not valid."""
+        given = request.headers.get(b"authorization")
+        if given is None:
+            return ANONYMOUS
+        scheme, _, token = given.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("Unauthorized")
+        caller: Caller = await self._kernel.authenticate(token.strip())
+        return caller
+
+
+async def _refuse(request: Request, error: ApiError) -> None:
+    """Answer with an error, as far as the answer has not begun."""
+    if request.scope["type"] == "websocket":
+        await _refuse_websocket(request, error)
+    elif not request.code:
+        await send_error(request, error)
+    else:
+        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _refuse_websocket(request: Request, error: ApiError) -> None:
+    if request.code:
+        await request.send({"type": "websocket.close", "code": 1011, "reason": error.message[:100]})
+        return
+    request.code = error.code
+    body = status_body(error)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await request.send({"type": "websocket.http.response.start", "status": error.code, "headers": headers})
+    await request.send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send, access: AccessLog) -> None:
+    while True:
+        message: Message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            access.flush()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

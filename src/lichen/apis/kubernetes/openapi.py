@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenAPI documents, built from the catalog on first use, off the event loop, and kept.
+
+v3 has one document for each group and version; its address carries a digest of its content, so that clients keep it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from typing import Any, NamedTuple
+
+from lichen.apis.kubernetes.discovery import groups_of
+from lichen.apis.kubernetes.openapi_paths import paths_of
+from lichen.apis.kubernetes.wire import encode
+from lichen.kinds import bundle
+from lichen.kinds.catalog import Catalog
+from lichen.model.data import Object
+from lichen.model.errors import NotFound
+from lichen.model.kind import Kind
+
+Kinds = tuple[Kind, ...]
+_INFO = {"title": "Lichen", "version": "v1.36.0+lichen"}
+_EXTRA = (f"{bundle.META}.DeleteOptions", f"{bundle.META}.Status", f"{bundle.META}.ListMeta")
+
+
+class Built(NamedTuple):
+    """One document: as it is, compressed, and its digest."""
+
+    plain: bytes
+    packed: bytes
+    digest: str
+
+
+class OpenAPI:
+    """All documents of one catalog. A catalog that gained kinds is a new one: see `fits`."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._kinds = catalog.all_kinds()
+        self._v3: asyncio.Task[dict[str, Built]] | None = None
+        self._v2: asyncio.Task[Built] | None = None
+
+    def fits(self, kinds: Kinds) -> bool:
+        return len(kinds) == len(self._kinds)
+
+    async def v3_index(self) -> bytes:
+        """GET /openapi/v3."""
+        documents = await self._documents()
+        paths = {
+            name: {"serverRelativeURL": f"/openapi/v3/{name}?hash={built.digest}"} for name, built in documents.items()
+        }
+        return encode({"paths": paths})
+
+    async def v3(self, name: str) -> Built:
+        """GET /openapi/v3/<name>, e.g. `api/v1` or `apis/apps/v1`. NotFound."""
+        built = (await self._documents()).get(name)
+        if built is None:
+            raise NotFound("the server could not find the requested resource")
+        return built
+
+    async def v2(self) -> Built:
+        """GET /openapi/v2: all definitions in one document."""
+        if self._v2 is None:
+            self._v2 = asyncio.create_task(asyncio.to_thread(self._build_v2))
+        return await asyncio.shield(self._v2)
+
+    async def _documents(self) -> dict[str, Built]:
+        if self._v3 is None:
+            self._v3 = asyncio.create_task(asyncio.to_thread(self._build_v3))
+        return await asyncio.shield(self._v3)
+
+    def _build_v3(self) -> dict[str, Built]:
+        return {
+            (f"apis/{group}/{version}" if group else f"api/{version}"): _built(self._document(members))
+            for group, versions in groups_of(self._kinds).items()
+            for version, members in versions.items()
+        }
+
+    def _document(self, members: Kinds) -> Object:
+        paths: Object = {}
+        for kind in members:
+            paths.update(paths_of(kind))
+        return {
+            "openapi": "3.0.0",
+            "info": _INFO,
+            "paths": paths,
+            "components": {"schemas": self._schemas(members)},
+        }
+
+    def _schemas(self, members: Kinds) -> Object:
+        found: Object = {}
+        for kind in members:
+            found.update(self._catalog.definitions_of(kind))
+        for name in _EXTRA:
+            if name in bundle.names():
+                found[name] = bundle.definition(name)
+        return {name: _wrapped(schema) for name, schema in sorted(found.items())}
+
+    def _build_v2(self) -> Built:
+        plain = encode({"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": self._schemas(self._kinds)})
+        plain = plain.replace(bundle.PREFIX.encode(), b"#/definitions/")
+        return Built(plain, gzip.compress(plain, 3), hashlib.sha256(plain).hexdigest())
+
+
+def _built(document: Object) -> Built:
+    plain = encode(document)
+    return Built(plain, gzip.compress(plain, 3, mtime=0), hashlib.sha256(plain).hexdigest()[:32].upper())
+
+
+def _wrapped(schema: Any) -> Any:
+    """In OpenAPI 3.0 nothing stands beside a `$ref`: what does moves out, the reference into `allOf`."""
+    if isinstance(schema, list):
+        return [_wrapped(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _wrapped(value) for key, value in schema.items()}
+    if "$ref" in inner and len(inner) > 1:
+        inner["allOf"] = [{"$ref": inner.pop("$ref")}]
+    return inner

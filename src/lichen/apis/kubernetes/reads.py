@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""get and list: bytes from the store to the wire, decoded only where a table or metadata was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lichen.apis.kubernetes.metadata import partial_list, partial_metadata
+from lichen.apis.kubernetes.negotiation import Form, form_of
+from lichen.apis.kubernetes.request import Request
+from lichen.apis.kubernetes.respond import send_json, send_object, send_parts
+from lichen.apis.kubernetes.routing import Target
+from lichen.apis.kubernetes.table import table_of
+from lichen.apis.kubernetes.wire import decode_json, encode
+from lichen.model.errors import BadRequest, Cause, Invalid
+from lichen.model.kind import Kind
+
+Session = Any
+
+
+async def get(request: Request, session: Session, target: Target) -> None:
+    """GET of one object, or of its `status`."""
+    form = form_of(request.header(b"accept"))
+    raw = await session.get_raw(target.kind, target.name, target.namespace or "")
+    if form is Form.JSON and "pretty" not in request.query:
+        await send_json(request, raw)
+        return
+    obj = decode_json(raw)
+    if form is Form.TABLE:
+        await send_json(request, encode(table_of(target.kind, [obj], include=include_of(request))))
+    elif form is Form.META:
+        await send_json(request, encode(partial_metadata(obj)))
+    else:
+        await send_object(request, obj, form)
+
+
+async def list_(request: Request, session: Session, target: Target) -> None:
+    """GET of a collection."""
+    query = request.query
+    check_revision_match(request)
+    form = form_of(request.header(b"accept"))
+    items, revision, token, remaining = await session.list_raw(
+        target.kind,
+        target.namespace,
+        labels=query.get("labelSelector", ""),
+        fields=query.get("fieldSelector", ""),
+        limit=request.number("limit") or 0,
+        continue_token=query.get("continue", ""),
+    )
+    meta = list_meta(revision, token, remaining if not _selects(request) else 0)
+    if form is Form.JSON:
+        await send_parts(request, joined(target.kind, items, meta))
+        return
+    objects = [decode_json(item) for item in items]
+    if form is Form.TABLE:
+        body = encode(table_of(target.kind, objects, meta, include=include_of(request)))
+        await send_json(request, body)
+    elif form in (Form.META, Form.META_LIST):
+        await send_json(request, encode(partial_list(objects, meta)))
+    else:
+        await send_object(request, {**list_head(target.kind), "metadata": meta, "items": objects}, form)
+
+
+def joined(kind: Kind, items: list[bytes], meta: dict[str, Any]) -> list[bytes]:
+    """A list's JSON in parts."""
+    head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
+        kind.kind.encode(),
+        kind.api_version.encode(),
+        encode(meta),
+    )
+    return [head, b",".join(items), b"]}\n"]
+
+
+def list_head(kind: Kind) -> dict[str, Any]:
+    return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
+
+
+def list_meta(revision: int, token: str, remaining: int) -> dict[str, Any]:
+    meta: dict[str, Any] = {"resourceVersion": str(revision)}
+    if token:
+        meta["continue"] = token
+        if remaining:
+            meta["remainingItemCount"] = remaining
+    return meta
+
+
+def include_of(request: Request) -> str:
+    """A table's includeObject. BadRequest."""
+    value = request.query.get("includeObject") or "Metadata"
+    if value not in ("None", "Metadata", "Object"):
+        raise BadRequest(f'unrecognized includeObject value: "{value[:64]}"')
+    return value
+
+
+def check_revision_match(request: Request) -> None:
+    """Refuse combinations that mean nothing. Every list is at the newest revision, which is never older than asked."""
+    match = request.query.get("resourceVersionMatch", "")
+    revision = request.query.get("resourceVersion", "")
+    if revision and not revision.isdigit():
+        raise _invalid("resourceVersion", f'Invalid value: "{revision[:64]}": must be a whole number')
+    if not match:
+        return
+    if match not in ("Exact", "NotOlderThan"):
+        raise _invalid("resourceVersionMatch", f'Unsupported value: "{match[:64]}"')
+    if "sendInitialEvents" in request.query:
+        return
+    if not revision:
+        raise _invalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is")
+    if match == "Exact" and revision == "0":
+        raise _invalid("resourceVersionMatch", "Forbidden: Exact is forbidden for resourceVersion 0")
+
+
+def _selects(request: Request) -> bool:
+    return bool(request.query.get("labelSelector") or request.query.get("fieldSelector"))
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    return Invalid(f"{field}: {message}", causes=(Cause(field, message),))
