@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU's command line for a guest: pure, so that a test reads it as one list."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lichen.drivers.base import GuestSpec
+
+SPARE_PORTS = 8
+"""PCIe root ports left free, so that disks and interfaces can be plugged into a running guest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the command line needs beyond the guest. user: (uid, gid) QEMU drops to, None keeps the caller's.
+    qmp: the inherited file descriptor that listens for the control connection."""
+
+    accelerator: str
+    tb_size: int  # MiB of translated code under TCG
+    run: Path
+    state: Path
+    disk: Path | None
+    config_drive: Path | None
+    vhost: bool
+    user: tuple[int, int] | None
+    qmp: int
+
+
+def qemu_command(guest: GuestSpec, machine: Machine) -> list[str]:
+    """Arguments of one QEMU. Guest-given text other than ids stays out of them."""
+    kvm = machine.accelerator == "kvm"
+    accelerator = "kvm" if kvm else f"tcg,thread=multi,tb-size={machine.tb_size}"
+    command = ["qemu-system-x86_64", "-name", f"guest={guest.id}"]
+    command += ["-M", "q35,usb=off,vmport=off", "-accel", accelerator, "-cpu", "host" if kvm else "max"]
+    command += ["-smp", str(guest.vcpus), "-m", str(guest.memory)]
+    command += ["-nodefaults", "-no-user-config", "-display", "none", "-action", "shutdown=pause"]
+    command += ["-rtc", "base=utc,driftfix=slew", "-global", "ICH9-LPC.disable_s3=1"]
+    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", guest.id):
+        command += ["-uuid", guest.id]
+    command += _control(machine)
+    command += _disks(machine)
+    for number, nic in enumerate(guest.nics):
+        vhost = ",vhost=on" if machine.vhost else ""
+        command += ["-netdev", f"tap,id=net{number},ifname={nic.tap},script=no,downscript=no{vhost}"]
+        command += _device("virtio-net-pci", netdev=f"net{number}", mac=nic.mac, id=f"nic{number}", romfile="")
+    command += _device("virtio-rng-pci", id="rng0")
+    for number in range(SPARE_PORTS):
+        command += _device("pcie-root-port", id=f"spare{number}", chassis=number + 1, bus="pcie.0")
+    command += ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
+    if machine.user:
+        command += ["-runas", "{}:{}".format(*machine.user)]
+    return [*command, "-pidfile", str(machine.run / "pid")]
+
+
+def _control(machine: Machine) -> list[str]:
+    log = f"logfile={_plain(machine.state / 'console.log')},logappend=on"
+    return [
+        *("-chardev", f"socket,id=qmp,fd={machine.qmp},server=on,wait=off"),
+        *("-mon", "chardev=qmp,mode=control"),
+        *("-chardev", f"socket,id=console,path={_plain(machine.run / 'console')},server=on,wait=off,{log}"),
+        *("-serial", "chardev:console"),
+    ]
+
+
+def _disks(machine: Machine) -> list[str]:
+    command: list[str] = []
+    if machine.disk:
+        file = {"driver": "file", "filename": str(machine.disk), "discard": "unmap"}
+        root = {"driver": "qcow2", "node-name": "root", "discard": "unmap", "file": file}
+        command += ["-blockdev", json.dumps(root)]
+        command += _device("virtio-blk-pci", drive="root", id="disk0", bootindex=0)
+    if machine.config_drive:
+        file = {"driver": "file", "filename": str(machine.config_drive)}
+        drive = {"driver": "raw", "node-name": "config", "read-only": True, "file": file}
+        command += ["-blockdev", json.dumps(drive)]
+        command += _device("virtio-blk-pci", drive="config", id="config0")
+    return command
+
+
+def _device(driver: str, **properties: str | int) -> list[str]:
+    return ["-device", json.dumps({"driver": driver, **properties})]
+
+
+def _plain(path: Path) -> str:
+    """A path inside one of QEMU's comma-separated options."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root disks: a qcow2 overlay on a hard link of the image, so that deleting the image breaks no guest.
+
+Images come from users and are not trusted: a format is never guessed, and an image that refers to other files
+(backing file, external data file) or is encrypted is refused before any byte of it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lichen.model.errors import Permanent, Temporary
+
+FORMATS = ("qcow2", "raw")
+GIB = 1 << 30
+BASE, DISK = "base", "root.qcow2"
+_LIMITS = ("prlimit", "--as=2147483648", "--cpu=30")
+
+
+async def create_root(folder: Path, image: Path | None, image_format: str, gib: int) -> None:
+    """Make `folder`/root.qcow2 of `gib` GiB (0: the image's size) from the image, or empty without one.
+    Permanent InvalidImage or DiskTooSmall; Temporary if the disk is full."""
+    size = gib * GIB
+    backing: tuple[str, ...] = ()
+    if image is not None:
+        virtual = await image_size(image, image_format)
+        if size and size < virtual:
+            raise Permanent("DiskTooSmall", f"The image needs {-(-virtual // GIB)} GiB, the disk has {gib} GiB.")
+        size = max(size, virtual)
+        await asyncio.to_thread(_hold, image, folder / BASE)
+        backing = ("-b", BASE, "-F", image_format)
+    part = folder / (DISK + ".part")
+    part.unlink(missing_ok=True)
+    options = ("-f", "qcow2", "-o", "lazy_refcounts=on,extended_l2=off", *backing)
+    await _qemu_img("create", "-q", *options, str(part), str(-(-size // 512) * 512), cwd=folder)
+    os.replace(part, folder / DISK)
+
+
+async def image_size(image: Path, image_format: str) -> int:
+    """The virtual size in bytes of a harmless image. Permanent InvalidImage says what is wrong with it."""
+    if image_format not in FORMATS:
+        raise Permanent("InvalidImage", f"Images of format {image_format} cannot be used; convert it to qcow2 or raw.")
+    if not image.is_file():
+        raise Temporary(f"The image is not on this node yet: {image.name}")
+    if image_format == "raw":
+        return image.stat().st_size
+    try:
+        text = await _qemu_img("info", "-U", "-f", "qcow2", "--output=json", str(image))
+        facts: dict[str, Any] = json.loads(text)
+    except (Temporary, ValueError) as error:
+        raise Permanent("InvalidImage", f"The image is no readable qcow2: {error}") from error
+    fault = _fault(facts)
+    if fault:
+        raise Permanent("InvalidImage", f"The image is refused: it {fault}.")
+    return int(facts["virtual-size"])
+
+
+def _fault(facts: dict[str, Any]) -> str:
+    data = facts.get("format-specific", {}).get("data", {})
+    if "backing-filename" in facts or "full-backing-filename" in facts:
+        return "refers to another file as its backing file"
+    if "data-file" in data:
+        return "keeps its data in another file"
+    if facts.get("encrypted") or "encrypt" in data:
+        return "is encrypted"
+    if data.get("corrupt"):
+        return "is marked as corrupt"
+    return ""
+
+
+def _hold(image: Path, base: Path) -> None:
+    """A name of our own for the image's bytes; a copy only across file systems."""
+    base.unlink(missing_ok=True)
+    try:
+        os.link(image, base)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+            raise
+        part = base.with_name(base.name + ".part")
+        shutil.copyfile(image, part)
+        os.replace(part, base)
+
+
+async def _qemu_img(*arguments: str, cwd: Path | None = None) -> str:
+    limits = _LIMITS if arguments[0] == "info" else ()
+    process = await asyncio.create_subprocess_exec(
+        *limits,
+        "qemu-img",
+        *arguments,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    if process.returncode != 0:
+        raise Temporary(err.decode(errors="replace").strip()[-400:] or f"qemu-img ended with {process.returncode}")
+    return out.decode()

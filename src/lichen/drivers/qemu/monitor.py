@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One guest's control socket (QMP). QEMU keeps it open for whoever comes next, so it outlives our process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import EventListener, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate
+
+from lichen.model.errors import Temporary
+
+# A guest that dies closes its socket; that is an event to us, not an error to log with a traceback.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+TIMEOUT = 10.0
+
+
+class Monitor:
+    """A connection. `on_event(name, data)` is called for SHUTDOWN, STOP and RESUME, in order."""
+
+    EVENTS = ("SHUTDOWN", "STOP", "RESUME")
+
+    def __init__(self, path: Path, on_event: Callable[[str, dict[str, Any]], None]) -> None:
+        self._path = path
+        self._on_event = on_event
+        self._client = QMPClient("guest")
+        self._listener = EventListener(names=self.EVENTS)
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect. Temporary if nobody answers there."""
+        self._client.register_listener(self._listener)
+        try:
+            await asyncio.wait_for(self._client.connect(str(self._path)), TIMEOUT)
+        except (QMPError, OSError, TimeoutError) as error:
+            raise Temporary(f"QEMU does not answer on its control socket: {error}", delay=1.0) from error
+        self._task = asyncio.create_task(self._listen(), name="qmp-events")
+
+    async def close(self) -> None:
+        """Disconnect; QEMU runs on."""
+        if self._task:
+            self._task.cancel()
+            self._task = None
+        try:
+            await self._client.disconnect()
+        except (QMPError, OSError, EOFError) as error:
+            logging.getLogger(__name__).debug("the control socket had already gone: %r", error)
+
+    @property
+    def connected(self) -> bool:
+        return self._client.runstate == Runstate.RUNNING
+
+    async def execute(self, command: str, **arguments: object) -> Any:
+        """Run a command and return its result. Temporary if QEMU refuses it or is gone."""
+        try:
+            return await asyncio.wait_for(self._client.execute(command, arguments or None), TIMEOUT)
+        except (ExecuteError, ExecInterruptedError, QMPError, OSError, TimeoutError) as error:
+            raise Temporary(f"QEMU did not do {command}: {error or type(error).__name__}", delay=1.0) from error
+
+    async def status(self) -> str:
+        """QEMU's run state: running, paused, shutdown, …"""
+        return str((await self.execute("query-status"))["status"])
+
+    async def _listen(self) -> None:
+        async for event in self._listener:
+            data = event.get("data", {})
+            self._on_event(str(event["event"]), data if isinstance(data, dict) else {})
