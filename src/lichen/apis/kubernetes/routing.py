@@ -30,12 +30,12 @@ def target_of(catalog: Catalog, path: str) -> Target:
     else:
         group, version, at = parts[2], parts[3] if len(parts) > 3 else "", 4
     count = len(parts) - at
-    if count > 2 and parts[at] == "namespaces":
+    if count > 2 and parts[at] == "namespaces" and (group or parts[1] == "api"):
         return _in_namespace(catalog, group, version, parts, at, count)
     if not 1 <= count <= 3:
         raise no_such_path()
     kind = catalog.by_resource(group, version, parts[at])
-    if kind is None:
+    if kind is None or (parts[1] == "apis" and not group):
         raise no_such_path()
     if count > 1 and kind.namespaced:
         raise no_such_path()

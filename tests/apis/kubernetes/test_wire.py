@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from lichen.apis.kubernetes.negotiation import Form, form_of
+from lichen.apis.kubernetes.wire import decode_body, decode_object
+from lichen.model.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+
+
+def test_a_yaml_body_is_read_as_json_types() -> None:
+    body = b"apiVersion: v1\nkind: ConfigMap\ndata: {when: 2026-01-01, mode: '0644'}\n"
+    assert decode_object(body, "application/yaml")["data"] == {"when": "2026-01-01", "mode": "0644"}
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        (b"{", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b"[1]", "application/json"),
+        (b"", "application/json"),
+        (b"a: [", "application/yaml"),
+        (b"[" * 10_000, "application/yaml"),
+        (b"a: &x [1]\nb: *x\n", "application/yaml"),
+        (b"? [a, b]\n: c\n", "application/yaml"),
+        (b"a: !!python/object:os.system {}\n", "application/yaml"),
+        (b"\x00", "application/yaml"),
+    ],
+)
+def test_an_unreadable_body_is_a_bad_request(body: bytes, media: str) -> None:
+    with pytest.raises(BadRequest):
+        decode_object(body, media)
+
+
+def test_protobuf_is_refused_as_an_unsupported_media_type() -> None:
+    with pytest.raises(UnsupportedMediaType, match="protobuf"):
+        decode_body(b"k8s\0", "application/vnd.kubernetes.protobuf")
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", Form.JSON),
+        ("*/*", Form.JSON),
+        ("application/json", Form.JSON),
+        ("application/vnd.kubernetes.protobuf, application/json", Form.JSON),
+        ("application/yaml", Form.YAML),
+        ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Form.TABLE),
+        ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Form.META),
+        ("application/json;as=Table;v=v9;g=meta.k8s.io, application/json", Form.JSON),
+        ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", Form.DISCOVERY),
+    ],
+)
+def test_the_first_form_that_is_served_is_chosen(accept: str, form: Form) -> None:
+    assert form_of(accept) is form
+
+
+def test_a_form_that_is_not_served_is_not_acceptable() -> None:
+    with pytest.raises(NotAcceptable):
+        form_of("application/vnd.kubernetes.protobuf")
