@@ -95,3 +95,7 @@ class Store(State, Protocol):
         since: int | None = None,
         bookmarks: bool = False,
     ) -> AsyncIterator[tuple[EventType, bytes, int]]: ...
+
+
+class Access(Authenticator, Authorizer, Protocol):
+    """Both questions, answered by one (`kernel.identity.Identity`)."""

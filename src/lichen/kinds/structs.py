@@ -59,7 +59,7 @@ def _field(field: shapes.Field, info: FieldInfo | None) -> Schema:
         "x-lichen-immutable": info.immutable,
         "x-lichen-to": info.to,
     }
-    schema.update({key: mark for key, mark in marks.items() if mark or mark == 0 and mark is not False})
+    schema.update({key: mark for key, mark in marks.items() if mark or (mark == 0 and mark is not False)})
     return schema
 
 

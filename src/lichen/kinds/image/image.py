@@ -30,6 +30,7 @@ class Image(Resource):
             enum=("public", "private", "shared", "community"),
             column="Visibility",
             openstack="visibility",
+            selectable=True,
         )
         protected: bool = field("Refuses deletion.", default=False, openstack="protected")
         hidden: bool = field("Left out of lists.", default=False, openstack="os_hidden")

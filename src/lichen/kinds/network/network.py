@@ -18,7 +18,9 @@ class Network(Resource):
             "Name as the user wrote it; may repeat.", default="", openstack="name", selectable=True
         )
         description: str = field("Free text.", default="", openstack="description", max_length=255)
-        shared: bool = field("Every project may attach to it.", default=False, column="Shared", openstack="shared")
+        shared: bool = field(
+            "Every project may attach to it.", default=False, column="Shared", openstack="shared", selectable=True
+        )
         external: bool = field("Leads out of the cloud.", default=False, openstack="router:external")
         admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
         mtu: int = field("Largest packet, bytes.", default=1450, minimum=68, maximum=9216, openstack="mtu")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every cloud has from its first start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from lichen.model.errors import AlreadyExists, NotFound
+from lichen.model.kind import Kind, new_object
+from lichen.model.names import CLUSTER_NETWORK, SYSTEM_NAMESPACE
+
+if TYPE_CHECKING:
+    from lichen.kernel.session import Session
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE)
+RUNTIMES = ("runc", "crun", "process")
+POD_RANGE = "10.244.0.0/16"
+API_PORT = 6443
+PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+async def bootstrap(session: Session) -> None:
+    """Create what is missing; change nothing that is there."""
+    for name in NAMESPACES:
+        await _ensure(session, NAMESPACE, {"metadata": {"name": name}})
+    for name in RUNTIMES:
+        await _ensure(session, RUNTIME_CLASS, {"metadata": {"name": name}, "handler": name})
+    for name, value in PRIORITIES.items():
+        await _ensure(session, PRIORITY_CLASS, {"metadata": {"name": name}, "value": value})
+    await _ensure(session, Network.KIND, _cluster_network())
+    await _ensure(session, Subnet.KIND, _cluster_subnet())
+    await _ensure(session, SERVICE, _api_service())
+
+
+async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
+    obj = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+    try:
+        await session.get(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
+    except NotFound:
+        try:
+            await session.create(kind, obj)
+        except AlreadyExists:
+            return
+
+
+def _cluster_network() -> Object:
+    spec = Network.Spec(display_name=CLUSTER_NETWORK, shared=True, description="Pods and shared servers.")
+    return new_object(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, spec)
+
+
+def _cluster_subnet() -> Object:
+    spec = Subnet.Spec(display_name=CLUSTER_NETWORK, network=CLUSTER_NETWORK, cidr=POD_RANGE)
+    return new_object(Subnet.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, spec)
+
+
+def _api_service() -> Object:
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    ports = [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": API_PORT}]
+    return {
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {"ports": ports, "clusterIP": "10.96.0.1"},
+    }

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel: what makes a store an API server. Holds what all sessions share; a `Session` speaks for one caller.
+
+kernel = Kernel(store, identity)
+await kernel.start()
+session = kernel.acting(await kernel.authenticate(token))
+"""
+
+from __future__ import annotations
+
+from lichen.kernel.access import Access, Clock, Store, SystemClock
+from lichen.kernel.admission import Plugin
+from lichen.kernel.admission.chain import Chain
+from lichen.kernel.admission.standard import standard_plugins
+from lichen.kernel.bootstrap import bootstrap
+from lichen.kernel.schema import Schemas
+from lichen.kernel.session import Session
+from lichen.kernel.virtual import VirtualKinds
+from lichen.kernel.writes import Writes
+from lichen.kinds.catalog import Catalog
+from lichen.model.kind import Kind
+from lichen.model.state import Caller
+
+SYSTEM = Caller(name="system:lichen", groups=("system:masters", "system:authenticated"))
+"""The kernel itself, and whatever runs in its process on its own behalf."""
+
+
+class Kernel:
+    """store: where objects are. access: who callers are and what they may do. Both outlive the kernel."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        *,
+        clock: Clock | None = None,
+        catalog: Catalog | None = None,
+        plugins: list[Plugin] | None = None,
+    ) -> None:
+        self.store = store
+        self.access = access
+        self.clock: Clock = clock or SystemClock()
+        self.catalog = catalog or Catalog()
+        self.schemas = Schemas(self.catalog)
+        self.virtual = VirtualKinds()
+        self.admission = Chain(standard_plugins(self.clock) if plugins is None else plugins)
+        self.writes = Writes(self.store, self.schemas, self.admission, self.clock)
+
+    async def start(self) -> None:
+        """Make what every cloud has: system namespaces, classes, the shared network. Safe to repeat."""
+        await bootstrap(self.acting(SYSTEM))
+
+    async def authenticate(self, token: str) -> Caller:
+        """Who bears `token`. Unauthorized."""
+        return await self.access.authenticate(token)
+
+    def acting(self, caller: Caller) -> Session:
+        """The State as `caller` may see and change it."""
+        return Session(self, caller)
+
+    def known(self, kind: Kind) -> Kind:
+        """The same kind with all it declares, as the catalog has it."""
+        return self.catalog.canonical(kind) or kind

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The State as one caller may see and change it: every verb is authorised, then done.
+
+Beside State's verbs: raw reads (bytes as they are stored), delete_collection, and subresources of get and create.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from lichen.kernel import subresources
+from lichen.kernel.patching import patched
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
+from lichen.model.kind import Kind
+from lichen.model.state import (
+    DEFAULT_OPTIONS,
+    Caller,
+    Event,
+    EventType,
+    Page,
+    PatchType,
+    Preconditions,
+    WriteOptions,
+)
+
+if TYPE_CHECKING:
+    from lichen.kernel.kernel import Kernel
+
+_PATCH_ATTEMPTS = 50
+
+
+class Session:
+    """One caller's State. Cheap: make one per request."""
+
+    def __init__(self, kernel: Kernel, caller: Caller) -> None:
+        self._kernel = kernel
+        self._store = kernel.store
+        self._writes = kernel.writes
+        self.caller = caller
+
+    async def authorize(self, verb: str, kind: Kind, name: str, namespace: str, subresource: str = "") -> None:
+        """Forbidden: the caller may not."""
+        self._check(verb, kind, namespace, name, subresource)
+
+    def _check(self, verb: str, kind: Kind, namespace: str | None, name: str, subresource: str = "") -> None:
+        reason = self._kernel.access.refusal(self.caller, verb, kind, namespace or "", name, subresource)
+        if reason is not None:
+            raise _forbidden(self.caller, verb, kind, namespace or "", name, subresource, reason)
+
+    # --- reads ----------------------------------------------------------------------------------------------------
+
+    async def get(self, kind: Kind, name: str, namespace: str = "", *, subresource: str = "") -> Object:
+        self._check("get", kind, namespace, name, subresource)
+        obj = await self._store.get(kind, name, namespace)
+        return subresources.view(kind, subresource, obj)
+
+    async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes:
+        self._check("get", kind, namespace, name)
+        return await self._store.get_raw(kind, name, namespace)
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> Page:
+        self._check("list", kind, namespace, "")
+        return await self._store.list(
+            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+        )
+
+    async def list_raw(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> tuple[list[bytes], int, str, int]:
+        """(items as JSON, revision, where to go on, how many remain)."""
+        self._check("list", kind, namespace, "")
+        return await self._store.list_raw(
+            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+        )
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: int | None = None,
+        bookmarks: bool = False,
+    ) -> AsyncIterator[Event]:
+        self._check("watch", kind, namespace, "")
+        return self._store.watch(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+
+    def watch_raw(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: int | None = None,
+        bookmarks: bool = False,
+    ) -> AsyncIterator[tuple[EventType, bytes, int]]:
+        """(type, the object as JSON, revision) of every change."""
+        self._check("watch", kind, namespace, "")
+        return self._store.watch_raw(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+
+    # --- writes ---------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS, *, subresource: str = ""
+    ) -> Object:
+        """With a subresource (binding, eviction, token), `obj` is its body, named as what it is about."""
+        kind = self._kernel.known(kind)
+        metadata = _metadata(obj)
+        name, namespace = metadata.get("name") or "", _namespace(kind, metadata)
+        if not (self._kernel.virtual.is_public(kind) and not subresource):
+            self._check("create", kind, namespace, name if subresource else "", subresource)
+        if subresource:
+            return await subresources.create(self._kernel, self.caller, kind, name, namespace, subresource, obj)
+        handler = self._kernel.virtual.get(kind)
+        if handler is not None:
+            return await handler(self.caller, self._kernel.schemas.of(kind).decode(obj, options))
+        if "list" not in kind.verbs:
+            raise MethodNotAllowed(f"{kind.resource} cannot be created here", kind=kind.plural, group=kind.group)
+        return await self._writes.create(self.caller, kind, obj, options)
+
+    async def update(
+        self, kind: Kind, obj: Object, *, subresource: str = "", options: WriteOptions = DEFAULT_OPTIONS
+    ) -> Object:
+        kind = self._kernel.known(kind)
+        metadata = _metadata(obj)
+        name, namespace = metadata.get("name") or "", _namespace(kind, metadata)
+        if not name:
+            raise BadRequest("name is required")
+        self._check("update", kind, namespace, name, subresource)
+        if subresource == "scale":
+            return await subresources.update_scale(self._kernel, self.caller, kind, obj, options)
+        return await self._writes.update(self.caller, kind, obj, subresource, options)
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        patch: Any,
+        *,
+        type: PatchType = PatchType.MERGE,
+        subresource: str = "",
+        options: WriteOptions = DEFAULT_OPTIONS,
+    ) -> Object:
+        kind = self._kernel.known(kind)
+        self._check("patch", kind, namespace, name, subresource)
+        for _ in range(_PATCH_ATTEMPTS):
+            stored = await self._store.get(kind, name, namespace)
+            seen = subresources.view(kind, subresource, stored)
+            new = patched(self._kernel.catalog, kind, subresource, seen, patch, type)
+            try:
+                if subresource == "scale":
+                    return await subresources.update_scale(self._kernel, self.caller, kind, new, options)
+                return await self._writes.update(self.caller, kind, new, subresource, options, read=stored)
+            except Conflict:
+                if _names_a_revision(patch):
+                    raise
+        raise Conflict(f'{kind.resource} "{name}" is changed too often to be patched; try again', kind=kind.plural)
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str = "",
+        *,
+        preconditions: Preconditions = Preconditions(),
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        options: WriteOptions = DEFAULT_OPTIONS,
+    ) -> Object:
+        kind = self._kernel.known(kind)
+        self._check("delete", kind, namespace, name)
+        return await self._writes.delete(
+            self.caller, kind, name, namespace, preconditions, propagation, grace_seconds, options
+        )
+
+    async def delete_collection(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        options: WriteOptions = DEFAULT_OPTIONS,
+    ) -> list[Object]:
+        """Delete whatever the selectors match; returns the last states."""
+        kind = self._kernel.known(kind)
+        self._check("deletecollection", kind, namespace, "")
+        page = await self._store.list(kind, namespace, labels=labels, fields=fields)
+        gone = []
+        for item in page.items:
+            metadata = item["metadata"]
+            preconditions = Preconditions(uid=metadata["uid"])
+            try:
+                gone.append(
+                    await self._writes.delete(
+                        self.caller,
+                        kind,
+                        metadata["name"],
+                        metadata.get("namespace", ""),
+                        preconditions,
+                        propagation,
+                        grace_seconds,
+                        options,
+                    )
+                )
+            except NotFound:
+                continue
+        return gone
+
+
+def _metadata(obj: Any) -> Object:
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if metadata is None and isinstance(obj, dict):
+        metadata = obj["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise BadRequest("the body is not an object with metadata")
+    for key in ("name", "namespace", "generateName", "resourceVersion", "uid"):
+        if not isinstance(metadata.get(key) or "", str):
+            raise BadRequest(f"metadata.{key} must be a string")
+    return metadata
+
+
+def _namespace(kind: Kind, metadata: Object) -> str:
+    namespace: str = metadata.get("namespace") or ""
+    if kind.namespaced and not namespace and "list" in kind.verbs:
+        raise BadRequest("an empty namespace may not be set when a resource name is provided")
+    return namespace if kind.namespaced else ""
+
+
+def _names_a_revision(patch: Any) -> bool:
+    if isinstance(patch, list):
+        return any(isinstance(op, dict) and op.get("path") == "/metadata/resourceVersion" for op in patch)
+    return isinstance(patch, dict) and bool((patch.get("metadata") or {}).get("resourceVersion"))
+
+
+def _forbidden(
+    caller: Caller, verb: str, kind: Kind, namespace: str, name: str, subresource: str, reason: str
+) -> Forbidden:
+    where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+    resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+    subject = f'{kind.resource} "{name}"' if name else kind.resource
+    because = f": {reason}" if reason else ""
+    return Forbidden(
+        f'{subject} is forbidden: User "{caller.name}" cannot {verb} resource "{resource}" in API group '
+        f'"{kind.group}"{where}{because}',
+        kind=kind.plural,
+        group=kind.group,
+        name=name,
+    )

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subresources that are not a part of their object: scale, binding, eviction, and those that others register."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lichen.kinds.builtin import POD
+from lichen.kinds.bundle import definition_name
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, Conflict, NotFound
+from lichen.model.kind import Kind
+from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
+
+if TYPE_CHECKING:
+    from lichen.kernel.kernel import Kernel
+
+SCALE = Kind("autoscaling", "v1", "Scale", "scales")
+EVICTION = Kind("policy", "v1", "Eviction", "evictions")
+BINDING = Kind("", "v1", "Binding", "bindings")
+_PARTS = ("", "status", "finalize", "approval", "ephemeralcontainers", "resize")
+
+
+def view(kind: Kind, subresource: str, obj: Object) -> Object:
+    """What a get of the subresource shows. NotFound."""
+    if subresource in _PARTS:
+        return obj
+    if subresource == "scale" and kind.plural in _SCALED:
+        return scale_of(obj)
+    raise NotFound(f"{kind.resource} has no subresource {subresource!r} that can be read", kind=kind.plural)
+
+
+_SCALED = ("deployments", "replicasets", "statefulsets", "replicationcontrollers")
+
+
+def scale_of(obj: Object) -> Object:
+    """The autoscaling/v1 Scale of a workload."""
+    metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {"replicas": status.get("replicas", 0), "selector": _selector(spec.get("selector") or {})},
+    }
+
+
+def _selector(selector: Object) -> str:
+    """A label selector (or a plain map of labels) in its text form."""
+    if "matchLabels" not in selector and "matchExpressions" not in selector:
+        return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for term in selector.get("matchExpressions") or []:
+        key, values = term["key"], ",".join(sorted(term.get("values") or []))
+        words = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }
+        terms.append(words.get(term["operator"], key))
+    return ",".join(terms)
+
+
+async def update_scale(kernel: Kernel, caller: Caller, kind: Kind, obj: Object, options: WriteOptions) -> Object:
+    """Set a workload's replicas; returns its Scale."""
+    body = kernel.schemas.named(SCALE, definition_name("autoscaling", "v1", "Scale")).decode(obj, options)
+    metadata = body["metadata"]
+    stored = await kernel.store.get(kind, metadata["name"], metadata.get("namespace", ""))
+    if metadata.get("resourceVersion"):
+        stored["metadata"]["resourceVersion"] = metadata["resourceVersion"]
+    else:
+        del stored["metadata"]["resourceVersion"]
+    stored["spec"]["replicas"] = (body.get("spec") or {}).get("replicas", 0)
+    return scale_of(await kernel.writes.update(caller, kind, stored, "", options))
+
+
+async def create(
+    kernel: Kernel, caller: Caller, kind: Kind, name: str, namespace: str, subresource: str, body: Object
+) -> Object:
+    """POST to a subresource. NotFound: there is none of that name."""
+    if kind == POD and subresource == "binding":
+        return await _bind(kernel, caller, name, namespace, body)
+    if kind == POD and subresource == "eviction":
+        return await _evict(kernel, caller, name, namespace, body)
+    handler = kernel.virtual.subresource(kind, subresource)
+    if handler is None:
+        raise NotFound(f"{kind.resource} has no subresource {subresource!r} that can be created", kind=kind.plural)
+    return await handler(caller, await kernel.store.get(kind, name, namespace), body)
+
+
+async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object) -> Object:
+    checked = kernel.schemas.named(BINDING, definition_name("", "v1", "Binding")).decode(body)
+    node = (checked.get("target") or {}).get("name")
+    if not node:
+        raise BadRequest("target.name: the node is required")
+    pod = await kernel.store.get(POD, name, namespace)
+    bound = pod["spec"].get("nodeName")
+    if bound:
+        raise Conflict(
+            f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is already assigned to node "{bound}"',
+            kind="pods",
+            name=name,
+        )
+    if pod["metadata"].get("deletionTimestamp"):
+        raise Conflict(
+            f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is being deleted, cannot be assigned '
+            "to a host",
+            kind="pods",
+            name=name,
+        )
+    pod["spec"]["nodeName"] = node
+    await kernel.writes.update(caller, POD, pod, "binding", DEFAULT_OPTIONS)
+    return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def _evict(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object) -> Object:
+    checked = kernel.schemas.named(EVICTION, definition_name("policy", "v1", "Eviction")).decode(body)
+    options = checked.get("deleteOptions") or {}
+    given = options.get("preconditions") or {}
+    preconditions = Preconditions(given.get("uid", ""), given.get("resourceVersion", ""))
+    grace = options.get("gracePeriodSeconds")
+    dry = WriteOptions(dry_run=bool(options.get("dryRun")))
+    await kernel.writes.delete(caller, POD, name, namespace, preconditions, "Background", grace, dry)
+    return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A write's way in: schema, defaults, admission, validation, store. Callers are authorised already."""
+
+from __future__ import annotations
+
+from lichen.kernel import metadata
+from lichen.kernel.access import Clock, Store
+from lichen.kernel.admission import Request
+from lichen.kernel.admission.chain import Chain
+from lichen.kernel.deletion import check_preconditions, is_over, plan_deletion
+from lichen.kernel.schema import Schemas
+from lichen.kinds.builtin import NAMESPACE
+from lichen.kinds.faults import Faults
+from lichen.kinds.ruleset import rules_of
+from lichen.model.data import Object
+from lichen.model.errors import AlreadyExists, Cause, Conflict, Forbidden, NotFound
+from lichen.model.kind import Kind
+from lichen.model.state import Caller, Preconditions, WriteOptions
+
+_ATTEMPTS = 50
+_DRY_RUN_REVISION = ""
+
+
+class Writes:
+    """create, update and delete, shared by all sessions of a kernel."""
+
+    def __init__(self, store: Store, schemas: Schemas, admission: Chain, clock: Clock) -> None:
+        self._store = store
+        self._schemas = schemas
+        self._admission = admission
+        self._clock = clock
+
+    async def create(self, caller: Caller, kind: Kind, obj: Object, options: WriteOptions) -> Object:
+        """Store a new object. AlreadyExists, BadRequest, Forbidden, Invalid."""
+        new = self._schemas.of(kind).decode(obj, options)
+        _named_as(kind, new)
+        rules = rules_of(kind)
+        rules.default(new)
+        metadata.begin(new["metadata"], self._clock.now(), counted="spec" in new)
+        if "status" in kind.subresources:
+            new.pop("status", None)
+        rules.begin(new)
+        request = self._request("create", caller, kind, new, None, "", options)
+        if kind.namespaced:
+            await self._check_namespace(kind, request)
+        async with self._admission.admitted(request):
+            new = request.object
+            self._validate(kind, new, None)
+            if options.dry_run:
+                return await self._would_create(kind, new)
+            return await self._store.create(kind, new)
+
+    async def update(
+        self,
+        caller: Caller,
+        kind: Kind,
+        obj: Object,
+        subresource: str,
+        options: WriteOptions,
+        *,
+        read: Object | None = None,
+    ) -> Object:
+        """Replace an object or one part of it. `read`: what is stored, if the caller has just read it; then the
+        write is refused (Conflict) if that has changed since. BadRequest, Conflict, Forbidden, Invalid, NotFound."""
+        decoded = self._schemas.of(kind).decode(obj, options)
+        _named_as(kind, decoded)
+        wanted = decoded["metadata"].get("resourceVersion")
+        for _ in range(_ATTEMPTS):
+            meta = decoded["metadata"]
+            old = read if read is not None else await self._store.get(kind, meta["name"], meta.get("namespace", ""))
+            if wanted and wanted != old["metadata"]["resourceVersion"]:
+                raise modified(kind, meta["name"])
+            try:
+                return await self._replace(caller, kind, {**decoded, "metadata": {**meta}}, old, subresource, options)
+            except Conflict:
+                if wanted or read is not None:
+                    raise
+                decoded = self._schemas.of(kind).decode(obj)
+        raise modified(kind, decoded["metadata"]["name"])
+
+    async def _replace(
+        self, caller: Caller, kind: Kind, new: Object, old: Object, subresource: str, options: WriteOptions
+    ) -> Object:
+        _same_object(kind, new["metadata"], old["metadata"])
+        new = _merged(kind, new, old, subresource)
+        metadata.carry(new["metadata"], old["metadata"])
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        rules = rules_of(kind)
+        rules.default(new)
+        rules.carry(new, old)
+        request = self._request("update", caller, kind, new, old, subresource, options)
+        async with self._admission.admitted(request):
+            new = request.object
+            if "spec" in new and _desired(new) != _desired(old):
+                new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+            self._validate(kind, new, old)
+            if options.dry_run or new == old:
+                return new
+            return await self._stored(kind, new)
+
+    async def _stored(self, kind: Kind, new: Object) -> Object:
+        try:
+            written = await self._store.update(kind, new)
+        except Conflict:
+            raise modified(kind, new["metadata"]["name"]) from None
+        if is_over(kind, written):
+            return await self._remove(kind, written)
+        return written
+
+    async def delete(
+        self,
+        caller: Caller,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        preconditions: Preconditions,
+        propagation: str,
+        grace_seconds: int | None,
+        options: WriteOptions,
+    ) -> Object:
+        """Remove an object, or mark it; returns its last state. Conflict, Forbidden, NotFound."""
+        for _ in range(_ATTEMPTS):
+            old = await self._store.get(kind, name, namespace)
+            check_preconditions(kind, old, preconditions)
+            going = plan_deletion(kind, old, propagation, grace_seconds, self._clock.now())
+            request = self._request("delete", caller, kind, going.mark or old, old, "", options)
+            try:
+                async with self._admission.admitted(request):
+                    if options.dry_run:
+                        return going.mark or old
+                    if going.remove:
+                        return await self._remove(kind, old)
+                    return old if going.mark is None else await self._store.update(kind, going.mark)
+            except Conflict:
+                if preconditions.resource_version:
+                    raise
+        raise modified(kind, name)
+
+    async def _remove(self, kind: Kind, obj: Object) -> Object:
+        meta = obj["metadata"]
+        exactly = Preconditions(uid=meta["uid"], resource_version=meta["resourceVersion"])
+        return await self._store.delete(kind, meta["name"], meta.get("namespace", ""), preconditions=exactly)
+
+    def _validate(self, kind: Kind, new: Object, old: Object | None) -> None:
+        faults = Faults()
+        rules = rules_of(kind)
+        metadata.validate(kind, new["metadata"], faults)
+        rules.validate(new, faults)
+        if old is not None:
+            rules.validate_update(new, old, faults)
+        faults.raise_any(kind, new["metadata"].get("name", ""))
+
+    def _request(
+        self,
+        verb: str,
+        caller: Caller,
+        kind: Kind,
+        new: Object,
+        old: Object | None,
+        subresource: str,
+        options: WriteOptions,
+    ) -> Request:
+        meta = new["metadata"]
+        return Request(
+            verb=verb,
+            kind=kind,
+            name=meta.get("name", ""),
+            namespace=meta.get("namespace", ""),
+            object=new,
+            old=old,
+            caller=caller,
+            state=self._store,
+            subresource=subresource,
+            dry_run=options.dry_run,
+            warnings=options.warnings,
+        )
+
+    async def _check_namespace(self, kind: Kind, request: Request) -> None:
+        namespace = await self._store.get(NAMESPACE, request.namespace)
+        if namespace["metadata"].get("deletionTimestamp"):
+            said = f"unable to create new content in namespace {request.namespace} because it is being terminated"
+            raise Forbidden(
+                f'{kind.resource} "{request.name}" is forbidden: {said}',
+                causes=(Cause("metadata.namespace", said, "NamespaceTerminating"),),
+                kind=kind.plural,
+                group=kind.group,
+                name=request.name,
+            )
+
+    async def _would_create(self, kind: Kind, new: Object) -> Object:
+        meta = new["metadata"]
+        try:
+            await self._store.get(kind, meta["name"], meta.get("namespace", ""))
+        except NotFound:
+            return new
+        raise AlreadyExists(
+            f'{kind.resource} "{meta["name"]}" already exists', kind=kind.plural, group=kind.group, name=meta["name"]
+        )
+
+
+def modified(kind: Kind, name: str) -> Conflict:
+    return Conflict(
+        f'Operation cannot be fulfilled on {kind.resource} "{name}": the object has been modified; please apply your '
+        "changes to the latest version and try again",
+        kind=kind.plural,
+        group=kind.group,
+        name=name,
+    )
+
+
+def _named_as(kind: Kind, obj: Object) -> None:
+    obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
+    if not kind.namespaced:
+        obj["metadata"].pop("namespace", None)
+
+
+def _same_object(kind: Kind, new: Object, old: Object) -> None:
+    if new.get("uid") and new["uid"] != old["uid"]:
+        raise Conflict(
+            f'Operation cannot be fulfilled on {kind.resource} "{old["name"]}": Precondition failed: UID in '
+            f"precondition: {new['uid']}, UID in object meta: {old['uid']}",
+            kind=kind.plural,
+            group=kind.group,
+            name=old["name"],
+        )
+
+
+def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
+    """Only that part of `new` which the subresource is about."""
+    if subresource == "":
+        if "status" not in kind.subresources:
+            return new
+        kept = {key: value for key, value in new.items() if key != "status"}
+        return {**kept, "status": old["status"]} if "status" in old else kept
+    part = {**old, "metadata": {**old["metadata"]}}
+    if subresource == "finalize":
+        part["spec"] = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers", [])}
+    elif subresource in ("status", "approval"):
+        part["status"] = new.get("status", {})
+    else:
+        part["spec"] = new.get("spec", {})
+    return part
+
+
+def _desired(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that follow from the declared fields of Lichen's kinds: what is immutable stays, and may be left out."""
+
+from __future__ import annotations
+
+from lichen.kinds.faults import Faults
+from lichen.kinds.rules import Rules
+from lichen.model.data import Object, camel
+from lichen.model.kind import Kind
+
+
+def rules_of_model(kind: Kind) -> Rules:
+    """Immutability of the fields of spec."""
+    frozen = _immutable(kind)
+
+    def carry(new: Object, old: Object) -> None:
+        spec, stored = new.get("spec"), old.get("spec") or {}
+        if spec is None:
+            return
+        for field in frozen:
+            if field in stored and spec.get(field) in (None, ""):
+                spec[field] = stored[field]
+
+    def validate_update(new: Object, old: Object, faults: Faults) -> None:
+        spec, stored = new.get("spec") or {}, old.get("spec") or {}
+        for field in frozen:
+            if stored.get(field) not in (None, "") and spec.get(field) != stored[field]:
+                faults.immutable(f"spec.{field}", spec.get(field))
+
+    return Rules(carry=carry, validate_update=validate_update)
+
+
+def _immutable(kind: Kind) -> tuple[str, ...]:
+    spec = getattr(kind.model, "Spec", None)
+    declared = spec.declared_fields if spec is not None else {}
+    return tuple(info.wire or camel(name) for name, info in declared.items() if info.immutable)
