@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects as bytes: JSON in and out, the revision's stamp, and what selectors need to see of raw bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+import msgspec
+
+from lichen.model.data import Object
+from lichen.model.selectors import Matcher, parse_fields, parse_labels
+
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+
+
+class _Metadata(TypedDict, total=False):
+    name: str
+    namespace: str
+    labels: dict[str, str] | None
+
+
+class _Head(TypedDict):
+    metadata: _Metadata
+
+
+decode_head: Callable[[bytes], Any] = msgspec.json.Decoder(_Head).decode
+"""Only name, namespace and labels: several times cheaper than the whole object."""
+
+
+class _Identity(TypedDict, total=False):
+    uid: str
+    creationTimestamp: str
+
+
+class _Identified(TypedDict):
+    metadata: _Identity
+
+
+decode_identity: Callable[[bytes], Any] = msgspec.json.Decoder(_Identified).decode
+"""Only uid and creationTimestamp."""
+
+_HEAD_FIELDS = {"metadata.name", "metadata.namespace"}
+
+
+def stamped(obj: Object, revision: int) -> Object:
+    """A shallow copy of `obj` that carries `revision`."""
+    return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
+
+
+def restamped(raw: bytes, revision: int) -> bytes:
+    """The same object, carrying another revision."""
+    return encode(stamped(decode(raw), revision))
+
+
+def now_rfc3339() -> str:
+    """The present second, as Kubernetes writes times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class View:
+    """One raw object, decoded at most once and no further than somebody asks."""
+
+    __slots__ = ("_full", "_head", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self._head: Object | None = None
+        self._full: Object | None = None
+
+    @property
+    def head(self) -> Object:
+        if self._head is None:
+            self._head = decode_head(self.raw)
+        return self._head
+
+    @property
+    def full(self) -> Object:
+        if self._full is None:
+            self._full = decode(self.raw)
+        return self._full
+
+
+class Selection:
+    """A label and a field selector, compiled for raw objects."""
+
+    __slots__ = ("_fields", "_head_only", "_labels")
+
+    def __init__(self, labels: str, fields: str) -> None:
+        """BadRequest: a selector cannot be read."""
+        self._labels: Matcher | None = parse_labels(labels) if labels else None
+        field_selector = parse_fields(fields)
+        self._fields: Matcher | None = field_selector if fields else None
+        self._head_only = set(field_selector.paths) <= _HEAD_FIELDS
+
+    def __call__(self, view: View) -> bool:
+        if self._labels is not None and not self._labels(view.head):
+            return False
+        if self._fields is None:
+            return True
+        return self._fields(view.head if self._head_only else view.full)
+
+
+def selection(labels: str, fields: str) -> Selection | None:
+    """None: everything is selected, nothing needs decoding."""
+    return Selection(labels, fields) if labels or fields else None
