@@ -18,6 +18,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
+from lichen import __version__
+from lichen.client.local import LocalCloud, birth_of, write_private
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import listen
 
@@ -57,6 +61,28 @@ def open_sockets(settings: Settings) -> dict[str, socket.socket]:
         "openstack": listen(settings.listen, settings.openstack_port),
         "node": listen("127.0.0.1", settings.node_port),
     }
+
+
+def run(settings: Settings, sockets: Mapping[str, socket.socket]) -> int:
+    """The supervisor's whole life, from the note that it runs to the end of its children."""
+    write_cloud_file(settings)
+    supervise(settings, sockets)
+    return 0
+
+
+def write_cloud_file(settings: Settings) -> None:
+    """Tell `lichen` where this cloud answers; see `lichen.client.local`."""
+    facts = LocalCloud(
+        data_dir=str(settings.data_dir),
+        pid=os.getpid(),
+        born=birth_of(os.getpid()),
+        simulate=settings.simulate,
+        nodes=settings.nodes,
+        kubernetes_url=settings.kubernetes_url,
+        openstack_url=settings.openstack_url,
+        version=__version__,
+    )
+    write_private(settings.data_dir / "cloud.json", msgspec.json.encode(facts), 0o644)
 
 
 def supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
