@@ -7,6 +7,10 @@ import asyncio
 import contextlib
 import os
 from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+END_OF_INPUT = b"\x04"
+"""What a terminal takes for the end of input."""
 
 _CHUNK = 65536
 _HIGH = 16  # chunks that may wait before the other side is held up
@@ -118,3 +122,26 @@ class PipeWriter:
             self._loop.remove_writer(self._descriptor)
         self._waiting.clear()
         self._empty.set()
+
+
+async def merged(readers: Sequence[tuple[int, PipeReader]]) -> AsyncIterator[tuple[int, bytes]]:
+    """The streams as one, each chunk with its stream's number, until all have ended."""
+    waiting: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(maxsize=4)
+
+    async def pump(number: int, reader: PipeReader) -> None:
+        while data := await reader.read():
+            await waiting.put((number, data))
+        await waiting.put((number, b""))
+
+    pumps = [asyncio.create_task(pump(number, reader)) for number, reader in readers]
+    try:
+        left = len(pumps)
+        while left:
+            number, data = await waiting.get()
+            if data:
+                yield number, data
+            else:
+                left -= 1
+    finally:
+        for task in pumps:
+            task.cancel()

@@ -20,7 +20,7 @@ from typing import Any
 from lichen.drivers.base import Exec
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc
-from lichen.drivers.pipes import PipeReader, PipeWriter
+from lichen.drivers.pipes import END_OF_INPUT, PipeReader, PipeWriter, merged
 from lichen.model.errors import Temporary
 
 _PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
@@ -122,6 +122,9 @@ class _Session:
             self._stdin.write(data)
             return
         self._input_closed = True
+        if len(self._readers) == 1:
+            self._stdin.write(END_OF_INPUT)
+            return
         self._soon(self._close_input(self._stdin))
 
     async def _close_input(self, pipe: PipeWriter) -> None:
@@ -141,27 +144,8 @@ class _Session:
         assert self._ended is not None
         return await asyncio.shield(self._ended)
 
-    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
-        """Both streams, merged as they come."""
-        merged: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(maxsize=4)
-
-        async def pump(number: int, reader: PipeReader) -> None:
-            while data := await reader.read():
-                await merged.put((number, data))
-            await merged.put((number, b""))
-
-        pumps = [asyncio.create_task(pump(number, reader)) for number, reader in self._readers]
-        try:
-            left = len(pumps)
-            while left:
-                number, data = await merged.get()
-                if data:
-                    yield number, data
-                else:
-                    left -= 1
-        finally:
-            for task in pumps:
-                task.cancel()
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        return merged(self._readers)
 
     def _process(self) -> pb.ProcessRequest:
         return pb.ProcessRequest(**self._ids)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pod driver of host processes. Its memory is the disk: see `places`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import marshal
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from lichen.drivers import cgroups
+from lichen.drivers.base import ContainerPhase, ContainerSpec, Exec, PodSpec, PodState
+from lichen.drivers.process.exec import start_exec
+from lichen.drivers.process.orders import Order, read_started
+from lichen.drivers.process.places import Places
+from lichen.drivers.process.watch import Watcher, ended
+from lichen.model.errors import Permanent, Temporary
+
+_SHIM = Path(__file__).with_name("shim.py")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class ProcessPods:
+    """PodDriver whose containers are processes of this machine.
+
+    state_dir: records and logs. uid, gid: who the processes run as (ourselves, if we are not root). sockets: listening
+    sockets by name, for containers that inherit one; may change at any time. address: what the pods are reached at.
+    cgroup: the group they run below; "" for none, as when we are not root.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        uid: int = 65534,
+        gid: int = 65534,
+        sockets: Mapping[str, int] | None = None,
+        address: str = "127.0.0.1",
+        cgroup: str = "lichen/process",
+    ) -> None:
+        self._places = Places(state_dir)
+        self._user = (uid, gid)
+        self._sockets: Mapping[str, int] = {} if sockets is None else sockets
+        self._address = address
+        self._cgroup = cgroup
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._watcher = Watcher(self._reap)
+
+    async def open(self) -> None:
+        """Watch what an earlier driver started. Every verb does this by itself."""
+        for uid in self._places.uids():
+            for name in self._places.names(uid):
+                self._watch(uid, name)
+
+    async def close(self) -> None:
+        """Stop watching. All processes stay."""
+        self._watcher.close()
+
+    def _watch(self, uid: str, name: str) -> None:
+        for attempt in self._places.attempts(uid, name):
+            started = read_started(self._places.attempt(uid, name, attempt))
+            if started is not None:
+                self._watcher.watch(uid, started.shim)
+
+    def _reap(self, pid: int) -> None:
+        child = self._children.pop(pid, None)
+        if child is not None:
+            child.wait()
+
+    async def discover(self) -> dict[str, PodState]:
+        await self.open()
+        found = (self._places.read_pod(uid, self._address) for uid in self._places.uids())
+        return {pod.uid: pod for pod in found if pod is not None}
+
+    def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
+        return self._places.log(pod_uid, name, attempt)
+
+    async def changes(self) -> AsyncIterator[str]:
+        await self.open()
+        async for uid in self._watcher.changes():
+            yield uid
+
+    async def ensure_image(self, image: str) -> str:
+        """Processes run what is installed: every name is here already."""
+        return image
+
+    async def images(self) -> list[tuple[tuple[str, ...], int]]:
+        return []
+
+    async def start_sandbox(self, pod: PodSpec) -> tuple[str, ...]:
+        state = self._places.read_pod(pod.uid, self._address)
+        if state is None or not state.ready:
+            self._places.write_pod(pod)
+        return (self._address,) if self._address else ()
+
+    async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
+        identity = f"{pod.uid}/{container.name}/{attempt}"
+        folder = self._places.attempt(pod.uid, container.name, attempt)
+        if (folder / "started").exists() or (folder / "ended").exists():
+            return identity
+        if self._places.read_pod(pod.uid, self._address) is None:
+            raise Temporary(f"pod {pod.namespace}/{pod.name} has no sandbox")
+        order = self._order(pod, container, attempt)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Path(order["log"]).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        (folder / "image").write_text(container.image)
+        await self._supervise(order)
+        self._watch(pod.uid, container.name)
+        return identity
+
+    def _order(self, pod: PodSpec, container: ContainerSpec, attempt: int) -> Order:
+        argv = [*container.command, *container.args]
+        if not argv:
+            raise Permanent("NoCommand", f"container {container.name} of class process says no command")
+        if container.run_as_user == 0 or container.privileged:
+            raise Permanent("RunAsRoot", f"container {container.name} of class process may not run as root")
+        if container.listen and container.listen not in self._sockets:
+            raise Temporary(f"no listening socket named {container.listen} is open on this node")
+        uid, gid = self._user
+        return Order(
+            folder=str(self._places.attempt(pod.uid, container.name, attempt)),
+            log=str(self._places.log(pod.uid, container.name, attempt)),
+            argv=argv,
+            env={"PATH": _PATH, "HOME": "/", "HOSTNAME": pod.hostname or pod.name, **container.env},
+            cwd=container.working_dir or "/",
+            uid=uid if container.run_as_user is None else container.run_as_user,
+            gid=gid if container.run_as_group is None else container.run_as_group,
+            listen=container.listen,
+            socket=self._sockets[container.listen] if container.listen else -1,
+            cgroup=self._group(pod.uid, container),
+            own_cgroup=self._group(pod.uid, None),
+        )
+
+    def _group(self, uid: str, container: ContainerSpec | None) -> list[str]:
+        """The folders of a container's control group, or of its supervisor's, made and limited."""
+        if not self._cgroup:
+            return []
+        group = f"{self._pod_group(uid)}/{container.name if container else '.supervisors'}"
+        cgroups.create(group)
+        if container is not None:
+            cgroups.limit(
+                group,
+                cpu_millis=container.cpu_millis,
+                cpu_shares=(container.cpu_request_millis or container.cpu_millis) * 1024 // 1000,
+                memory_bytes=container.memory_bytes,
+            )
+        return [str(base / group) for base in cgroups.hierarchies()]
+
+    def _pod_group(self, uid: str) -> str:
+        return f"{self._cgroup}/pod{uid}"
+
+    async def _supervise(self, order: Order) -> None:
+        """Start a supervisor and wait until it has started the process, or has recorded why it could not."""
+        shim = subprocess.Popen(  # noqa: ASYNC220 - only forks; its answer is awaited
+            [os.path.realpath(sys.executable), "-IS", str(_SHIM)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            pass_fds=(order["socket"],) if order["listen"] else (),
+        )
+        self._children[shim.pid] = shim
+        answer, _ = await asyncio.to_thread(_tell, shim, marshal.dumps(dict(order)))
+        if answer != b"ok":
+            self._reap(shim.pid)
+            if not (Path(order["folder"]) / "ended").exists():
+                await asyncio.to_thread(shutil.rmtree, order["folder"], ignore_errors=True)
+                raise Temporary(f"the supervisor of {order['argv'][0]} did not start")
+
+    async def stop_container(self, pod_uid: str, name: str, *, grace: float = 30.0) -> None:
+        for attempt in self._places.attempts(pod_uid, name):
+            started = read_started(self._places.attempt(pod_uid, name, attempt))
+            if started is None:
+                continue
+            for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+                descriptor = started.process.open()
+                if descriptor < 0:
+                    break
+                if number is signal.SIGKILL or grace > 0:
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(descriptor, number)
+                    await ended(descriptor, wait)
+                os.close(descriptor)
+            descriptor = started.shim.open()
+            if descriptor >= 0:
+                await ended(descriptor, 10.0)
+                os.close(descriptor)
+
+    async def remove_container(self, pod_uid: str, name: str) -> None:
+        for attempt in self._places.attempts(pod_uid, name)[:-1]:
+            folder = self._places.attempt(pod_uid, name, attempt)
+            started = read_started(folder)
+            if started is None or not started.shim.alive():
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                self._places.log(pod_uid, name, attempt).unlink(missing_ok=True)
+
+    async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
+        names = self._places.names(pod_uid)
+        await asyncio.gather(*(self.stop_container(pod_uid, name, grace=grace) for name in names))
+        if self._cgroup:
+            await cgroups.remove(self._pod_group(pod_uid))
+        for folder in (self._places.logs(pod_uid), self._places.pod(pod_uid)):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def exec(self, pod_uid: str, name: str, command: tuple[str, ...], *, tty: bool, stdin: bool) -> Exec:
+        state = self._places.read_container(pod_uid, name) if self._places.attempts(pod_uid, name) else None
+        if state is None or state.phase is not ContainerPhase.RUNNING:
+            raise Permanent("ContainerNotRunning", f"container {name} does not run")
+        started = read_started(self._places.attempt(pod_uid, name, state.attempt))
+        assert started is not None
+        return await start_exec(started.process.pid, command, tty=tty, stdin=stdin)
+
+    async def cleanup(self) -> None:
+        for uid in self._places.uids():
+            await self.remove_sandbox(uid, grace=0)
+        self._watcher.close()
+        if self._cgroup:
+            await cgroups.remove(self._cgroup)
+
+
+def _tell(shim: subprocess.Popen[bytes], order: bytes) -> tuple[bytes, None]:
+    """Hand the order over and read the answer; the supervisor lives on."""
+    assert shim.stdin is not None and shim.stdout is not None
+    with shim.stdin, shim.stdout:
+        with contextlib.suppress(BrokenPipeError):
+            shim.stdin.write(order)
+            shim.stdin.close()
+        return shim.stdout.read(), None

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver of host processes: the conformance suite as whoever runs the tests, without control groups."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lichen.drivers.base import ContainerPhase, ContainerSpec
+from lichen.drivers.process import ProcessPods
+from lichen.drivers.process.orders import read_started
+from lichen.drivers.process.places import Places
+from lichen.model.errors import Permanent, Temporary
+from tests.conformance.pods import PodConformance, Reopened, container_of, finished, listening, log_of, until_exited
+
+
+class TestProcessPods(PodConformance):
+    runtime = "process"
+
+    @pytest.fixture
+    async def pods(self, tmp_path: Path) -> AsyncIterator[ProcessPods]:
+        tmp_path.chmod(0o755)
+        driver = ProcessPods(tmp_path / "process", uid=os.getuid(), gid=os.getgid(), cgroup="")
+        yield driver
+        await driver.cleanup()
+
+    @pytest.fixture
+    async def reopened(self, pods: ProcessPods, tmp_path: Path) -> AsyncIterator[Reopened]:
+        made: list[ProcessPods] = []
+
+        async def reopen() -> ProcessPods:
+            await pods.close()
+            made.append(ProcessPods(tmp_path / "process", uid=os.getuid(), gid=os.getgid(), cgroup=""))
+            return made[0]
+
+        yield reopen
+        for driver in made:
+            await driver.close()
+
+    async def test_a_killed_process_is_seen_at_once_and_as_137(self, pods: ProcessPods, tmp_path: Path) -> None:
+        async with listening(pods) as told:
+            pod = await self.started(pods)
+            started = read_started(Places(tmp_path / "process").attempt(pod.uid, "main", 0))
+            assert started is not None
+            os.kill(started.process.pid, signal.SIGKILL)
+            await told(pod.uid)
+            state = await container_of(pods, pod)
+        assert (state.phase, state.exit_code) == (ContainerPhase.EXITED, 137)
+
+    async def test_a_process_dies_with_its_supervisor(self, pods: ProcessPods, tmp_path: Path) -> None:
+        async with listening(pods) as told:
+            pod = await self.started(pods)
+            started = read_started(Places(tmp_path / "process").attempt(pod.uid, "main", 0))
+            assert started is not None
+            os.kill(started.shim.pid, signal.SIGKILL)
+            await told(pod.uid)
+        assert (await until_exited(pods, pod)).exit_code == 137
+        assert not started.process.alive()
+
+    async def test_what_a_process_leaves_behind_ends_with_it(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods, self.a_container("sleep 1234 & echo $!; exit 0"))
+        child = int((await log_of(pods, pod))[0].split()[1])
+        await until_exited(pods, pod)
+        stat = Path(f"/proc/{child}/stat")
+        assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    async def test_a_container_inherits_its_listening_socket(self, pods: ProcessPods, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            driver = ProcessPods(tmp_path / "listen", uid=os.getuid(), gid=os.getgid(), cgroup="",
+                                 sockets={"api": server.fileno()})  # fmt: skip
+            pod = self.a_pod()
+            await driver.start_sandbox(pod)
+            script = (
+                "import os, socket\n"
+                "print(os.environ['LISTEN_FDS'], os.environ['LISTEN_FDNAMES'], "
+                "os.environ['LISTEN_PID'] == str(os.getpid()), flush=True)\n"
+                "connection, _ = socket.socket(fileno=3).accept()\n"
+                "connection.sendall(b'served')\n"
+            )
+            container = ContainerSpec("main", "x", command=("python3", "-c", script), listen="api",
+                                      env={"PATH": os.environ["PATH"]})  # fmt: skip
+            await driver.start_container(pod, container, attempt=0)
+            assert await log_of(driver, pod) == ["stdout 1 api True"]
+            with socket.create_connection(server.getsockname()) as client:
+                assert client.recv(10) == b"served"
+            await driver.cleanup()
+
+    async def test_a_socket_that_is_not_open_is_awaited(self, pods: ProcessPods) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        with pytest.raises(Temporary):
+            await pods.start_container(pod, self.a_container(listen="absent"), attempt=0)
+
+    async def test_root_is_refused(self, pods: ProcessPods) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        for container in (self.a_container(run_as_user=0), self.a_container(privileged=True)):
+            with pytest.raises(Permanent):
+                await pods.start_container(pod, container, attempt=0)
+
+    async def test_a_terminal_has_the_size_it_was_given(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods)
+        command = await pods.exec(pod.uid, "main", ("sh",), tty=True, stdin=True)
+        command.resize(123, 45)
+        command.stdin(b"stty size; exit 5\n")
+        out, _, code = await finished(command)
+        assert b"45 123" in out
+        assert code == 5
+
+    async def test_long_lines_are_cut_and_the_last_may_have_no_end(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods, self.a_container("head -c 20000 /dev/zero | tr '\\0' x; exit 0"))
+        await until_exited(pods, pod)
+        lines = pods.log_path(pod.uid, "main", 0).read_text().splitlines()
+        assert [line.split(" ", 3)[2] for line in lines] == ["P", "P"]
+        assert sum(len(line.split(" ", 3)[3]) for line in lines) == 20000
+
+    async def test_no_new_privileges_can_be_had(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods, self.a_container("grep NoNewPrivs /proc/self/status; exec sleep 1000"))
+        assert await log_of(pods, pod) == ["stdout NoNewPrivs:\t1"]
