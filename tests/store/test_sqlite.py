@@ -214,7 +214,7 @@ async def test_every_answered_write_survives_kill_9(tmp_path: Path) -> None:
         for name, value in answered.items():
             if value == "-":
                 assert store.peek(CONFIG_MAP, name, NS) is None, name
-            else:
+            elif value != "?":
                 assert int((await store.get(CONFIG_MAP, name, NS))["data"]["value"]) >= int(value), name
         await store.close()
     assert len(answered) > 50

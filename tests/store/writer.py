@@ -2,7 +2,7 @@
 """Writes to a store for ever from eight tasks, and prints every answer once it was given: the victim of kill -9.
 
 Each task owns its objects: creates one, changes it twice and deletes every third. A line is the object's name and its
-value, or - once it is deleted.
+value, ? before it is deleted (from then on it may be there or not) and - once it is.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ async def write(store: SqliteStore, prefix: str) -> None:
             await store.patch(CONFIG_MAP, name, "conformance-a", {"data": {"value": str(value)}})
             tell(f"{name} {value}")
         if number % 3 == 2:
-            deletion = store.delete(CONFIG_MAP, f"{prefix}-{number - 1}", "conformance-a")
-            await deletion
+            tell(f"{prefix}-{number - 1} ?")
+            await store.delete(CONFIG_MAP, f"{prefix}-{number - 1}", "conformance-a")
             tell(f"{prefix}-{number - 1} -")
 
 
