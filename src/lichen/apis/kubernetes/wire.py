@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from lichen.apis.kubernetes.protobuf import decode_protobuf
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, UnsupportedMediaType
 
@@ -55,13 +56,10 @@ def decode_body(raw: bytes, content_type: str) -> Any:
     if media in (YAML, "application/x-yaml", "text/yaml") or media.endswith("+yaml"):
         return decode_yaml(raw)
     if media == PROTOBUF:
-        raise UnsupportedMediaType(
-            "the body of the request was in an unsupported format - Lichen does not read protobuf yet; "
-            "send application/json or application/yaml"
-        )
+        return decode_protobuf(raw)
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
-        "application/json, application/yaml"
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
 
 
