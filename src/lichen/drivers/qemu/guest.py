@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lichen.drivers import pidfd
 from lichen.drivers.base import GuestPower, GuestSpec, GuestState
-from lichen.drivers.qemu import process
 from lichen.drivers.qemu.disk import DISK, create_root
 from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch
 from lichen.drivers.qemu.monitor import Monitor
@@ -37,7 +37,7 @@ class Guest:
         self._engine = engine
         self._notify = notify
         self._lock = asyncio.Lock()
-        self._watch: process.Watch | None = None
+        self._watch: pidfd.Watch | None = None
         self._monitor: Monitor | None = None
         self._powered_off = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,11 +154,11 @@ class Guest:
     async def _attach(self) -> None:
         """Find the process, watch it and open its control socket, as far as that is not so already."""
         if not self._alive:
-            found = process.find(self.run_dir / "pid", f"guest={self.id}")
+            found = pidfd.find(self.run_dir / "pid", f"guest={self.id}")
             if found is None:
                 return
             self._powered_off.clear()
-            self._watch = process.Watch(found)
+            self._watch = pidfd.Watch(found)
             self._spawn(self._follow(self._watch))
         if self._monitor is None or not self._monitor.connected:
             await self._hang_up()
@@ -272,7 +272,7 @@ class Guest:
                     self._ask(Asked.GUEST_OFF)
                 await self._quit()
 
-    async def _follow(self, watch: process.Watch) -> None:
+    async def _follow(self, watch: pidfd.Watch) -> None:
         await watch.ended.wait()
         await self._hang_up()
         if (load(self._record_path) or Record()).asked is not Asked.OFF:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names on the machine. Interface names hold 15 characters, so they are digests; the ids they stand for are in the
+interfaces' aliases, which is what discovery reads."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+GATEWAY = "gw0"
+"""The network's own interface, inside its namespace."""
+
+
+def short(thing_id: str) -> str:
+    """Eight hex digits of an id."""
+    return hashlib.sha256(thing_id.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """prefix: at most 6 characters, before `b` (bridge), `t` (tap), `v` (veth) or `p` (its far end until it is moved).
+    namespace: what the network namespaces' names and the nft table begin with."""
+
+    prefix: str = "l"
+    namespace: str = "lichen"
+
+    def bridge(self, network_id: str) -> str:
+        return f"{self.prefix}b{short(network_id)}"
+
+    def tap(self, port_id: str) -> str:
+        return f"{self.prefix}t{short(port_id)}"
+
+    def veth(self, thing_id: str) -> str:
+        return f"{self.prefix}v{short(thing_id)}"
+
+    def far_end(self, thing_id: str) -> str:
+        return f"{self.prefix}p{short(thing_id)}"
+
+    def netns(self, network_id: str) -> str:
+        return f"{self.namespace}-{short(network_id)}"
+
+    def owns(self, interface: str) -> bool:
+        """Whether an interface's name is of this driver's making."""
+        return re.fullmatch(re.escape(self.prefix) + "[btvp][0-9a-f]{8}", interface) is not None
+
+    def alias(self, kind: str, thing_id: str) -> str:
+        """What an interface says it is: kind is `network`, `gateway` or `port`."""
+        return f"{self.namespace}:{kind}:{thing_id}"
+
+    def parse(self, alias: str, kind: str) -> str:
+        """The id in an alias of that kind, "" for any other alias."""
+        mark = f"{self.namespace}:{kind}:"
+        return alias[len(mark) :] if alias.startswith(mark) else ""

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LinuxNetworks: port in, interface out (NetworkDriver)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.linuxnet import dhcp, links, namespace, nft, rules
+from lichen.drivers.linuxnet.names import Names, short
+from lichen.model.errors import Temporary
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class LinuxNetworks:
+    """run_dir keeps dnsmasq's files; it and its parents must be open to user `nobody`. prefix and namespace name all
+    that is made (names.Names), so that several drivers share a machine.
+
+    Everything runs in one thread of its own: it enters namespaces, and changes to the network follow each other.
+    Sysctls are set only on interfaces made here and inside the networks' namespaces, never on the host's own."""
+
+    def __init__(self, run_dir: Path, *, prefix: str = "l", namespace: str = "lichen") -> None:
+        if not 1 <= len(prefix) <= 6:
+            raise ValueError("prefix: one to six characters, interface names hold fifteen")
+        self._names = Names(prefix, namespace)
+        self._run_dir = run_dir
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="linuxnet")
+        self._rules: dict[str, tuple[ServiceRule, ...]] = {}
+        self._guards: dict[str, str] = {}  # interface → the nft text that guards it
+        self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
+        run_dir.mkdir(parents=True, exist_ok=True)
+
+    async def discover(self) -> tuple[frozenset[str], frozenset[str]]:
+        return await self._do(self._discover)
+
+    async def ensure_network(self, network: NetworkSpec) -> None:
+        await self._do(self._ensure_network, network)
+
+    async def remove_network(self, network_id: str) -> None:
+        await self._do(self._remove_network, network_id)
+
+    async def plug_tap(self, port: PortSpec) -> str:
+        return await self._do(self._plug_tap, port)
+
+    async def plug_namespace(self, port: PortSpec, netns: str, interface: str = "eth0") -> None:
+        await self._do(self._plug_namespace, port, Path(netns), interface)
+
+    async def unplug(self, port_id: str) -> None:
+        await self._do(self._unplug, port_id)
+
+    async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
+        await self._do(self._ensure_services, rules)
+
+    async def cleanup(self) -> None:
+        await self._do(self._cleanup)
+        self._thread.shutdown(wait=False)
+
+    def netns(self, network_id: str) -> Path:
+        """Where the network's namespace is: it reaches every port, and cluster services from the host's side."""
+        return self._run_dir / "netns" / self._names.netns(network_id)
+
+    async def _do(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, functools.partial(work, *arguments, **options))
+        except NetlinkError as error:
+            raise Temporary(f"The kernel refused a change to the network: {error}") from error
+
+    # --- in the thread ---
+
+    def _discover(self) -> tuple[frozenset[str], frozenset[str]]:
+        with links.netlink() as route:
+            aliases = [link.alias for link in links.all_links(route).values() if self._names.owns(link.name)]
+        networks = {found for alias in aliases if (found := self._names.parse(alias, "network"))}
+        ports = {found for alias in aliases if (found := self._names.parse(alias, "port"))}
+        return frozenset(networks), frozenset(ports)
+
+    def _ensure_network(self, network: NetworkSpec) -> None:
+        netns = self.netns(network.id)
+        namespace.create(netns)
+        with links.netlink() as route:
+            bridge = links.ensure_bridge(route, self._names, network)
+            links.ensure_gateway(route, self._names, network, bridge, netns)
+        dhcp.ensure(network, netns, self._folder(network.id))
+        self._apply_services(network.id)
+
+    def _remove_network(self, network_id: str) -> None:
+        dhcp.stop(self._folder(network_id))
+        with links.netlink() as route:
+            links.delete(route, self._names.veth(network_id))
+            links.delete(route, self._names.bridge(network_id))
+        namespace.remove(self.netns(network_id))
+        self._applied.pop(network_id, None)
+
+    def _plug_tap(self, port: PortSpec) -> str:
+        with links.netlink() as route:
+            tap = links.ensure_tap(route, self._names, port, self._bridge(route, port))
+        self._guard(tap, port)
+        return tap
+
+    def _plug_namespace(self, port: PortSpec, netns: Path, interface: str) -> None:
+        with links.netlink() as route:
+            bridge = self._bridge(route, port)
+            self._guard(self._names.veth(port.id), port)
+            try:
+                links.ensure_veth(route, self._names, port, bridge, netns, interface)
+            except FileNotFoundError as error:
+                raise Temporary(f"There is no network namespace at {netns}") from error
+
+    def _bridge(self, route: Any, port: PortSpec) -> int:
+        link = links.find(route, self._names.bridge(port.network_id))
+        if link is None:
+            raise Temporary(f"Network {port.network_id} is not on this node yet")
+        return link.index
+
+    def _guard(self, interface: str, port: PortSpec) -> None:
+        table = self._names.namespace
+        text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
+        if self._guards.get(interface) != text:
+            nft.apply(text)
+            self._guards[interface] = text
+
+    def _unplug(self, port_id: str) -> None:
+        with links.netlink() as route:
+            for interface in (self._names.tap(port_id), self._names.veth(port_id)):
+                if links.delete(route, interface) or interface in self._guards:
+                    nft.apply(rules.free_port(self._names.namespace, interface))
+                    self._guards.pop(interface, None)
+
+    def _ensure_services(self, wanted: tuple[ServiceRule, ...]) -> None:
+        by_network: dict[str, list[ServiceRule]] = {}
+        for rule in wanted:
+            by_network.setdefault(rule.network_id, []).append(rule)
+        self._rules = {network_id: tuple(some) for network_id, some in by_network.items()}
+        networks, _ = self._discover()
+        for network_id in networks:
+            self._apply_services(network_id)
+
+    def _apply_services(self, network_id: str) -> None:
+        text = rules.services(self._names.namespace, self._rules.get(network_id, ()))
+        path = self.netns(network_id)
+        if self._applied.get(network_id) == text or not path.exists():
+            return
+        with namespace.inside(path):
+            nft.apply(text)
+        self._applied[network_id] = text
+
+    def _cleanup(self) -> None:
+        networks, _ = self._discover()
+        for network_id in networks:
+            self._remove_network(network_id)
+        with links.netlink() as route:
+            for name in links.all_links(route):
+                if self._names.owns(name):
+                    links.delete(route, name)
+        for path in self._run_dir.glob("netns/*"):
+            namespace.remove(path)
+        nft.apply(rules.drop_table("bridge", self._names.namespace))
+        for folder in self._run_dir.glob("dhcp/*"):
+            dhcp.stop(folder)
+        shutil.rmtree(self._run_dir, ignore_errors=True)
+
+    def _folder(self, network_id: str) -> Path:
+        return self._run_dir / "dhcp" / short(network_id)

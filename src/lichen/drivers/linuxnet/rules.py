@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nftables as text: pure functions from what is wanted to one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from lichen.drivers.base import PortSpec, ServiceRule
+
+
+def base_table(table: str) -> str:
+    """The table in the bridge family that sends each port's packets through the port's own chain."""
+    return f"""
+add table bridge {table}
+add map bridge {table} ports {{ type ifname : verdict; }}
+add chain bridge {table} incoming {{ type filter hook prerouting priority -300; policy accept; }}
+flush chain bridge {table} incoming
+add rule bridge {table} incoming iifname vmap @ports
+"""
+
+
+def guard_port(table: str, interface: str, port: PortSpec) -> str:
+    """Let only the port's own addresses in from `interface`, no other DHCP server and no router advertisement."""
+    chain = f"bridge {table} {interface}"
+    v4 = [a for a, _ in port.addresses if ip_address(a).version == 4]
+    v6 = [a for a, _ in port.addresses if ip_address(a).version == 6]
+    rules = [
+        f"ether saddr != {port.mac} drop",
+        f"arp saddr ether != {port.mac} drop",
+        f"arp saddr ip != {_set(['0.0.0.0', *v4])} drop",  # noqa: S104
+        "udp sport 67 drop",
+        "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+        f"ip saddr {_set(v4)} accept" if v4 else "",
+        "icmpv6 type nd-router-advert drop",
+        f"ip6 saddr {_set(['fe80::/10', '::', *v6])} accept",
+        "ether type != arp drop",
+    ]
+    text = base_table(table) + f"add chain {chain}\nflush chain {chain}\n"
+    text += "".join(f"add rule {chain} {rule}\n" for rule in rules if rule)
+    return text + f"add element bridge {table} ports {{ {interface} : goto {interface} }}\n"
+
+
+def free_port(table: str, interface: str) -> str:
+    """Take a port's filter away, whether or not there is one."""
+    element = f"element bridge {table} ports {{ {interface} : goto {interface} }}"
+    chain = f"chain bridge {table} {interface}"
+    return base_table(table) + f"add {chain}\nadd {element}\ndelete {element}\ndelete {chain}\n"
+
+
+def drop_table(family: str, table: str) -> str:
+    return f"add table {family} {table}\ndelete table {family} {table}\n"
+
+
+def services(table: str, rules: Iterable[ServiceRule]) -> str:
+    """The whole table of a network's namespace: one lookup by address, protocol and port leads to the service, which
+    spreads connections at random; replies come back through here, so endpoints may share the caller's network."""
+    ready: list[ServiceRule] = []
+    refused: list[ServiceRule] = []
+    for rule in sorted(set(rules), key=lambda r: (r.ip, r.protocol, r.port)):
+        (ready if rule.endpoints else refused).append(rule)
+    chains = "".join(f"  chain {_chain(r)} {{\n    {_spread(r)}\n  }}\n" for r in ready)
+    to_service = ", ".join(f"{_key(r)} : goto {_chain(r)}" for r in ready)
+    lookup = f"ip daddr . meta l4proto . th dport vmap {{ {to_service} }}" if ready else ""
+    none = f"ip daddr . meta l4proto . th dport {{ {', '.join(map(_key, refused))} }} reject" if refused else ""
+    return (
+        drop_table("ip", table)
+        + f"""table ip {table} {{
+{chains}  chain refuse {{ type filter hook prerouting priority -150; policy accept; {none}
+  }}
+  chain refuse_local {{ type filter hook output priority -150; policy accept; {none}
+  }}
+  chain incoming {{ type nat hook prerouting priority dstnat; policy accept; {lookup}
+  }}
+  chain local {{ type nat hook output priority -100; policy accept; {lookup}
+  }}
+  chain leaving {{ type nat hook postrouting priority srcnat; policy accept; ct status dnat masquerade
+  }}
+}}
+"""
+    )
+
+
+def _spread(rule: ServiceRule) -> str:
+    places = [f"{ip} . {port}" for ip, port in sorted(rule.endpoints)]
+    numbered = ", ".join(f"{number} : {place}" for number, place in enumerate(places))
+    return f"meta l4proto {rule.protocol.lower()} dnat ip to numgen random mod {len(places)} map {{ {numbered} }}"
+
+
+def _key(rule: ServiceRule) -> str:
+    return f"{rule.ip} . {rule.protocol.lower()} . {rule.port}"
+
+
+def _chain(rule: ServiceRule) -> str:
+    return "service-" + hashlib.sha256(_key(rule).encode()).hexdigest()[:12]
+
+
+def _set(items: Iterable[str]) -> str:
+    return f"{{ {', '.join(items)} }}"
