@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 
 from lichen.kinds.builtin import NAMESPACE, RBAC, SERVICE
 from lichen.kinds.faults import Faults
@@ -40,8 +41,9 @@ def rfc3339(seconds: float) -> str:
 def begin(metadata: Object, now: float, *, counted: bool) -> None:
     """Metadata of an object that is about to be created: what only the server says is reset.
     counted: changes of what is wanted are counted (it has a spec)."""
-    for key in ("resourceVersion", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for key in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"):
         metadata.pop(key, None)
+    metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = rfc3339(now)
     metadata.pop("generation", None)
     if counted:

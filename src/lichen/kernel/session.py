@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
 
 _PATCH_ATTEMPTS = 50
+ANY = Preconditions()
 
 
 class Session:
@@ -44,8 +45,10 @@ class Session:
         """Forbidden: the caller may not."""
         self._check(verb, kind, namespace, name, subresource)
 
-    def _check(self, verb: str, kind: Kind, namespace: str | None, name: str, subresource: str = "") -> None:
-        reason = self._kernel.access.refusal(self.caller, verb, kind, namespace or "", name, subresource)
+    def _check(
+        self, verb: str, kind: Kind, namespace: str | None, name: str, subresource: str = "", fields: str = ""
+    ) -> None:
+        reason = self._kernel.access.refusal(self.caller, verb, kind, namespace or "", name, subresource, fields)
         if reason is not None:
             raise _forbidden(self.caller, verb, kind, namespace or "", name, subresource, reason)
 
@@ -70,7 +73,7 @@ class Session:
         limit: int = 0,
         continue_token: str = "",
     ) -> Page:
-        self._check("list", kind, namespace, "")
+        self._check("list", kind, namespace, "", fields=fields)
         return await self._store.list(
             kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
         )
@@ -86,7 +89,7 @@ class Session:
         continue_token: str = "",
     ) -> tuple[list[bytes], int, str, int]:
         """(items as JSON, revision, where to go on, how many remain)."""
-        self._check("list", kind, namespace, "")
+        self._check("list", kind, namespace, "", fields=fields)
         return await self._store.list_raw(
             kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
         )
@@ -101,7 +104,7 @@ class Session:
         since: int | None = None,
         bookmarks: bool = False,
     ) -> AsyncIterator[Event]:
-        self._check("watch", kind, namespace, "")
+        self._check("watch", kind, namespace, "", fields=fields)
         return self._store.watch(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
 
     def watch_raw(
@@ -115,7 +118,7 @@ class Session:
         bookmarks: bool = False,
     ) -> AsyncIterator[tuple[EventType, bytes, int]]:
         """(type, the object as JSON, revision) of every change."""
-        self._check("watch", kind, namespace, "")
+        self._check("watch", kind, namespace, "", fields=fields)
         return self._store.watch_raw(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
 
     # --- writes ---------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ class Session:
         name: str,
         namespace: str = "",
         *,
-        preconditions: Preconditions = Preconditions(),
+        preconditions: Preconditions = ANY,
         propagation: str = "Background",
         grace_seconds: int | None = None,
         options: WriteOptions = DEFAULT_OPTIONS,

@@ -28,12 +28,12 @@ class _Merge:
 
     def value(self, target: Any, patch: Any, schema: Schema) -> Any:
         if isinstance(patch, dict):
-            return self.map(target if isinstance(target, dict) else {}, patch, self._open(schema))
+            return self.merge_map(target if isinstance(target, dict) else {}, patch, self._open(schema))
         if isinstance(patch, list):
             return [_clean(item) for item in patch]
         return patch
 
-    def map(self, target: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    def merge_map(self, target: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
         directive = patch.get(DIRECTIVE)
         if directive == "replace":
             return {key: _clean(value) for key, value in patch.items() if key != DIRECTIVE}
@@ -58,7 +58,7 @@ class _Merge:
         strategy = schema.get("x-kubernetes-patch-strategy", "")
         if isinstance(value, list) and "merge" in strategy:
             old = merged.get(key)
-            merged[key] = self.list(old if isinstance(old, list) else [], value, order, schema)
+            merged[key] = self.merge_list(old if isinstance(old, list) else [], value, order, schema)
         elif isinstance(value, dict) and value.get(DIRECTIVE) == "delete":
             merged.pop(key, None)
         elif isinstance(value, dict) and "replace" in strategy:
@@ -66,7 +66,7 @@ class _Merge:
         else:
             merged[key] = self.value(merged.get(key), value, schema)
 
-    def list(self, target: list[Any], patch: list[Any], order: Any, schema: Schema) -> list[Any]:
+    def merge_list(self, target: list[Any], patch: list[Any], order: Any, schema: Schema) -> list[Any]:
         key = schema.get("x-kubernetes-patch-merge-key")
         if key is None:
             added = [item for item in patch if item not in target]

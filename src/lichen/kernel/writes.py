@@ -100,12 +100,12 @@ class Writes:
 
     async def _stored(self, kind: Kind, new: Object) -> Object:
         try:
-            written = await self._store.update(kind, new)
+            if is_over(kind, new):
+                await self._remove(kind, new)
+                return new
+            return await self._store.update(kind, new)
         except Conflict:
             raise modified(kind, new["metadata"]["name"]) from None
-        if is_over(kind, written):
-            return await self._remove(kind, written)
-        return written
 
     async def delete(
         self,

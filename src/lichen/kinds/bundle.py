@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published schemas of Kubernetes' stable kinds. Read on first use; each definition is decoded when it is asked for.
+"""The published schemas of Kubernetes' stable kinds, read on first use; each definition is decoded when asked for.
 
 The file is derived by `scripts/bundle`.
 """

@@ -39,6 +39,9 @@ class Faults(list[Cause]):
     def duplicate(self, field: str, value: Any) -> None:
         self.append(Cause(field, f"Duplicate value: {show(value)}", "FieldValueDuplicate"))
 
+    def not_found(self, field: str, value: Any) -> None:
+        self.append(Cause(field, f"Not found: {show(value)}", "FieldValueNotFound"))
+
     def forbidden(self, field: str, detail: str) -> None:
         self.append(Cause(field, f"Forbidden: {detail}", "FieldValueForbidden"))
 

@@ -11,6 +11,8 @@ from functools import cache
 
 from lichen.model.kind import ALL_VERBS, Kind
 
+POD_SUBRESOURCES = "status,log,exec,attach,portforward,binding,eviction,ephemeralcontainers,proxy,resize"
+
 TABLE = """
 [v1]
 bindings                    Binding                    ns      -      -                                      -    c
@@ -22,7 +24,7 @@ namespaces                  Namespace                  cluster ns     status,fin
 nodes                       Node                       cluster no     status,proxy                           -    rw
 persistentvolumeclaims      PersistentVolumeClaim      ns      pvc    status                                 -    rw
 persistentvolumes           PersistentVolume           cluster pv     status                                 -    rw
-pods                        Pod                        ns      po     status,log,exec,attach,portforward,binding,eviction,ephemeralcontainers,proxy,resize all rw
+pods                        Pod                        ns      po     $pod all rw
 podtemplates                PodTemplate                ns      -      -                                      -    rw
 replicationcontrollers      ReplicationController      ns      rc     status,scale                           all  rw
 resourcequotas              ResourceQuota              ns      quota  status                                 -    rw
@@ -159,4 +161,4 @@ def _parse(line: str, group: str, version: str) -> Kind:
 
 
 def _words(cell: str) -> tuple[str, ...]:
-    return () if cell == "-" else tuple(cell.split(","))
+    return () if cell == "-" else tuple(cell.replace("$pod", POD_SUBRESOURCES).split(","))

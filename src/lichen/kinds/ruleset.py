@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from lichen.kinds.apps import workloads
+from lichen.kinds.core import pod, service, small
 from lichen.kinds.own import rules_of_model
 from lichen.kinds.rules import NO_RULES, Rules
 from lichen.model.kind import Kind
 
-BUILTIN: dict[tuple[str, str], Rules] = {}
+BUILTIN: dict[tuple[str, str], Rules] = {
+    ("", "pods"): pod.RULES,
+    ("", "services"): service.RULES,
+    **small.RULES,
+    **workloads.RULES,
+}
 
 _found: dict[Kind, Rules] = {}
 

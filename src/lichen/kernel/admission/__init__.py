@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from lichen.model.data import Object
 from lichen.model.kind import Kind
@@ -32,8 +32,8 @@ class Request:
     subresource: str = ""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
-    undo: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
-    done: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    undo: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
+    done: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
 
 class Plugin(Protocol):
