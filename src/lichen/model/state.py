@@ -114,8 +114,11 @@ class State(Protocol):
         Expired: `since` was compacted. Close the iterator to stop."""
         ...
 
-    async def create(self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS) -> Object:
-        """Store a new object; uid, creationTimestamp and resourceVersion are filled. AlreadyExists."""
+    async def create(
+        self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS, *, subresource: str = ""
+    ) -> Object:
+        """Store a new object; uid, creationTimestamp and resourceVersion are filled. AlreadyExists.
+        With a subresource (binding, eviction, token), `obj` is its body; a bare store knows none."""
         ...
 
     async def update(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, labels_of, name_of
-from lichen.model.quantity import bytes_of, millis_of
+from lichen.model.quantity import millis, whole
 from lichen.model.selectors import label_selector
 from lichen.scheduling.request import Request, Rules, Term
 from lichen.scheduling.rules import why_not
@@ -87,8 +87,8 @@ class Columns:
         )
         allocatable = (node.get("status") or {}).get("allocatable") or {}
         self._capacity[:, row] = (
-            millis_of(allocatable.get("cpu", "0")),
-            bytes_of(allocatable.get("memory", "0")),
+            millis(allocatable.get("cpu", "0")),
+            whole(allocatable.get("memory", "0")),
             int(allocatable.get("pods", "110")),
         )
         self._ready[row] = fresh.ready

@@ -11,7 +11,7 @@ import msgspec
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.meta import controller_of, labels_of, name_of, namespace_of, uid_of
-from lichen.model.quantity import bytes_of, millis_of
+from lichen.model.quantity import millis, whole
 
 VCPU_OVERCOMMIT = 4
 """Guests' virtual CPUs for each real one, nova's default."""
@@ -113,7 +113,7 @@ def _asked(container: Object, resource: str) -> int:
 
 
 def _amount(quantity: str, resource: str) -> int:
-    return millis_of(quantity) if resource == "cpu" else bytes_of(quantity)
+    return millis(quantity) if resource == "cpu" else whole(quantity)
 
 
 def _terms(affinity: Object | None, namespace: str) -> tuple[Term, ...]:

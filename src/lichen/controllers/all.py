@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every controller of the cloud, in no order that matters."""
+
+from __future__ import annotations
+
+from lichen.controllers.base import Reconciler
+from lichen.controllers.deployment import DeploymentController
+from lichen.controllers.namespace import NamespaceController
+from lichen.controllers.network import NetworkController
+from lichen.controllers.node import NodeController
+from lichen.controllers.pod_port import PodPortController
+from lichen.controllers.replica_set import ReplicaSetController
+from lichen.controllers.server import ServerController
+from lichen.controllers.service import ServiceController
+
+RECONCILERS: tuple[type[Reconciler], ...] = (
+    NamespaceController,
+    NetworkController,
+    PodPortController,
+    ServerController,
+    ServiceController,
+    DeploymentController,
+    ReplicaSetController,
+    NodeController,
+)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services get EndpointSlices from the pods they select."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lichen.controllers.base import Key, Mapper, World
+from lichen.kinds.builtin import ENDPOINT_SLICE, POD, SERVICE
+from lichen.model.data import Object
+from lichen.model.kind import Kind
+from lichen.model.meta import labels_of, namespace_of
+from lichen.planning.endpoint_slice import MANAGER, SERVICE_LABEL, plan_endpoint_slices
+
+
+def _service_of(piece: Object) -> list[Key]:
+    name = labels_of(piece).get(SERVICE_LABEL)
+    return [(namespace_of(piece), name)] if name else []
+
+
+def _by_namespace(obj: Object) -> list[str]:
+    return [namespace_of(obj)]
+
+
+class ServiceController:
+    name: ClassVar[str] = "service"
+    kind: ClassVar[Kind] = SERVICE
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.services = world.informer(SERVICE)
+        self.pods = world.informer(POD)
+        self.slices = world.informer(ENDPOINT_SLICE)
+        for informer in (self.services, self.pods):
+            informer.add_index("namespace", _by_namespace)
+        self.slices.add_index("service", lambda piece: ["/".join(key) for key in _service_of(piece)])
+        self.watches: Mapping[Kind, Mapper] = {ENDPOINT_SLICE: _service_of, POD: self.map_pod}
+
+    def map_pod(self, pod: Object) -> list[Key]:
+        """The services that select a pod (a pod whose labels changed is found by its service's next slice)."""
+        labels = labels_of(pod).items()
+        services = self.services.by_index("namespace", namespace_of(pod))
+        return [
+            (namespace_of(pod), service["metadata"]["name"])
+            for service in services
+            if (selector := service["spec"].get("selector")) and selector.items() <= labels
+        ]
+
+    async def reconcile(self, key: Key) -> float | None:
+        service = self.services.get(key[1], key[0])
+        if service is None:
+            return None
+        selector = (service["spec"].get("selector") or {}).items()
+        pods = [p for p in self.pods.by_index("namespace", key[0]) if selector and selector <= labels_of(p).items()]
+        slices = self.slices.by_index("service", "/".join(key))
+        ours = [s for s in slices if labels_of(s).get("endpointslice.kubernetes.io/managed-by") == MANAGER]
+        await self.world.apply(plan_endpoint_slices(service, pods, ours))
+        return None

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+from lichen.scheduling.columns import Columns
+from lichen.scheduling.request import Request, pod_request, server_request
+
+
+def a_node(name: str, cpu: str = "4", memory: str = "8Gi", *, ready: str = "True", **spec: Any) -> dict[str, Any]:
+    labels = spec.pop("labels", {})
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "spec": spec,
+        "status": {
+            "allocatable": {"cpu": cpu, "memory": memory, "pods": "10"},
+            "conditions": [{"type": "Ready", "status": ready}],
+        },
+    }
+
+
+def a_pod(name: str = "p", cpu: str = "1", memory: str = "1Gi", *, labels: Any = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "labels": labels or {}},
+        "spec": {"containers": [{"resources": {"requests": {"cpu": cpu, "memory": memory}}}], **spec},
+    }
+
+
+def columns(*nodes: dict[str, Any]) -> Columns:
+    made = Columns()
+    for node in nodes:
+        made.set_node(node)
+    return made
+
+
+def put(made: Columns, node: str, pod: dict[str, Any]) -> Request:
+    request = pod_request(pod)
+    made.assume(node, request)
+    return request
+
+
+def test_the_emptier_node_is_chosen():
+    made = columns(a_node("a"), a_node("b"))
+    put(made, "a", a_pod("x"))
+    assert made.place(pod_request(a_pod("y"))).node == "b"
+
+
+def test_what_does_not_fit_anywhere_is_counted_by_reason():
+    made = columns(
+        a_node("small", memory="1Gi"),
+        a_node("tainted", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]),
+        a_node("cordoned", unschedulable=True),
+        a_node("silent", ready="Unknown"),
+    )
+    placement = made.place(pod_request(a_pod(memory="2Gi")))
+    assert placement.node == ""
+    assert placement.sentence(len(made)) == (
+        "0/4 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint {gpu: yes}, "
+        "1 node(s) were not ready, 1 node(s) were unschedulable."
+    )
+
+
+def test_without_nodes_the_sentence_says_so():
+    assert columns().place(pod_request(a_pod())).sentence(0) == "0/0 nodes are available: there is no node."
+
+
+def test_a_tolerated_taint_does_not_hinder():
+    made = columns(a_node("a", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]))
+    tolerations = [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}]
+    assert made.place(pod_request(a_pod(tolerations=tolerations))).node == "a"
+
+
+def test_a_selector_picks_by_label_and_follows_label_changes():
+    made = columns(a_node("a"), a_node("b", labels={"disk": "ssd"}))
+    wants = pod_request(a_pod(nodeSelector={"disk": "ssd"}))
+    assert made.place(wants).node == "b"
+    made.set_node(a_node("b"))
+    made.set_node(a_node("a", labels={"disk": "ssd"}))
+    assert made.place(wants).node == "a"
+
+
+def test_required_node_affinity_is_kept():
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z2"]}]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    made = columns(a_node("a", labels={"zone": "z1"}), a_node("b", labels={"zone": "z2"}))
+    assert made.place(pod_request(a_pod(affinity=affinity))).node == "b"
+
+
+def _together(kind: str) -> dict[str, Any]:
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}
+    return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def test_pods_that_avoid_each_other_never_share_a_node():
+    made = columns(a_node("a"), a_node("b"))
+    apart = {"labels": {"app": "web"}, "affinity": _together("podAntiAffinity")}
+    put(made, "a", a_pod("x", **apart))
+    assert made.place(pod_request(a_pod("y", **apart))).node == "b"
+    put(made, "b", a_pod("y", **apart))
+    assert made.place(pod_request(a_pod("z", **apart))).node == ""
+    assert made.place(pod_request(a_pod("plain", labels={"app": "web"}))).node == ""
+
+
+def test_pods_that_seek_each_other_share_a_node():
+    made = columns(a_node("a"), a_node("b"))
+    put(made, "b", a_pod("x", labels={"app": "web"}))
+    assert made.place(pod_request(a_pod("y", affinity=_together("podAffinity")))).node == "b"
+
+
+def test_pods_of_one_owner_spread():
+    made = columns(*(a_node(f"n{i}", cpu="64", memory="256Gi") for i in range(3)))
+    owner = {"kind": "ReplicaSet", "name": "rs", "uid": "rs", "controller": True}
+    chosen = []
+    for i in range(3):
+        pod = a_pod(f"p{i}", "10m", "1Mi")
+        pod["metadata"]["ownerReferences"] = [owner]
+        placement = made.place(pod_request(pod))
+        made.assume(placement.node, pod_request(pod))
+        chosen.append(placement.node)
+    assert sorted(chosen) == ["n0", "n1", "n2"]
+
+
+def test_a_workload_is_counted_once_and_released_whole():
+    made = columns(a_node("a", cpu="1"))
+    request = put(made, "a", a_pod("x"))
+    made.assume("a", request)
+    assert made.place(pod_request(a_pod("y"))).node == ""
+    made.release(request.key)
+    assert made.place(pod_request(a_pod("y"))).node == "a"
+
+
+def test_what_runs_on_a_node_not_yet_seen_counts_when_it_appears():
+    made = columns()
+    put(made, "late", a_pod("x", cpu="4"))
+    made.set_node(a_node("late"))
+    assert made.place(pod_request(a_pod("y"))).node == ""
+
+
+def test_a_removed_node_takes_no_more():
+    made = columns(a_node("a"), a_node("b"))
+    made.remove_node("a")
+    assert {made.place(pod_request(a_pod(f"p{i}"))).node for i in range(3)} == {"b"}
+
+
+def test_a_server_asks_for_its_flavors_memory_and_a_share_of_its_cpus():
+    server = {
+        "metadata": {"name": "vm", "namespace": "shop", "uid": "u"},
+        "spec": {"flavor": "m", "resources": {"vcpus": 2, "memory": 512}, "availabilityZone": "z1"},
+    }
+    request = server_request(server)
+    assert (request.cpu, request.memory) == (500, 512 << 20)
+    made = columns(a_node("a"), a_node("b", labels={"topology.kubernetes.io/zone": "z1"}))
+    assert made.place(request).node == "b"
+
+
+def test_many_nodes_grow_the_columns():
+    made = columns(*(a_node(f"n{i}") for i in range(100)))
+    assert len(made) == 100
+    assert made.place(pod_request(a_pod())).node
