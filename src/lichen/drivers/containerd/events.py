@@ -13,6 +13,7 @@ from lichen.model.errors import Temporary
 
 _TOPICS = ("/tasks/exit", "/tasks/oom")
 _RECONNECT = 0.2
+_GLANCE = 0.005
 _SETTLE = 2.0  # seconds that CRI may take to note an exit that it is told of at the same moment as we are
 
 
@@ -22,6 +23,7 @@ class Events:
     def __init__(self, ready: Callable[[], Awaitable[rpc.Client]]) -> None:
         self._ready = ready
         self._owners: dict[str, str] = {}  # container or sandbox id → pod uid
+        self._sandboxes: set[str] = set()
 
     async def changes(self) -> AsyncIterator[str]:
         """Uids of pods. After every reconnection each pod once, since what happened meanwhile is not known."""
@@ -49,26 +51,31 @@ class Events:
             if uid:
                 yield uid
 
-    async def _owner(self, client: rpc.Client, container_id: str) -> str:
-        if container_id not in self._owners:
+    async def _owner(self, client: rpc.Client, engine_id: str) -> str:
+        """The pod that a container or sandbox belongs to, once CRI too knows that its process has ended."""
+        if engine_id not in self._owners:
             await self._learn(client)
-        else:
-            await self._settled(client, container_id)
-        return self._owners.get(container_id, "")
+        uid = self._owners.get(engine_id, "")
+        with contextlib.suppress(rpc.Gone, TimeoutError):
+            async with asyncio.timeout(_SETTLE):
+                await self._settled(client, engine_id)
+        return uid
 
     async def _learn(self, client: rpc.Client) -> None:
         containers = (await client.call(rpc.LIST_CONTAINERS, pb.ListContainersRequest())).containers
         sandboxes = (await client.call(rpc.LIST_SANDBOXES, pb.ListPodSandboxRequest())).items
-        self._owners = {item.id: item.labels[spec.UID] for item in containers} | {
-            item.id: item.labels[spec.UID] for item in sandboxes
-        }
+        self._sandboxes = {item.id for item in sandboxes}
+        self._owners = {item.id: item.labels[spec.UID] for item in containers}
+        self._owners |= {item.id: item.labels[spec.UID] for item in sandboxes}
 
-    async def _settled(self, client: rpc.Client, container_id: str) -> None:
-        """Wait until CRI too knows that the process has ended."""
-        until = asyncio.get_running_loop().time() + _SETTLE
-        request = pb.ContainerRequest(container_id=container_id)
-        with contextlib.suppress(rpc.Gone):
-            while (await client.call(rpc.CONTAINER_STATUS, request)).status.state == pb.CONTAINER_RUNNING:
-                if asyncio.get_running_loop().time() > until:
-                    return
-                await asyncio.sleep(0.005)
+    async def _settled(self, client: rpc.Client, engine_id: str) -> None:
+        """CRI hears of an end at the same moment as we do, and gives no sign when it has noted it."""
+        while engine_id in self._owners and await self._seems_to_run(client, engine_id):  # noqa: ASYNC110
+            await asyncio.sleep(_GLANCE)
+
+    async def _seems_to_run(self, client: rpc.Client, engine_id: str) -> bool:
+        if engine_id in self._sandboxes:
+            request = pb.PodSandboxRequest(pod_sandbox_id=engine_id)
+            return (await client.call(rpc.SANDBOX_STATUS, request)).status.state == pb.SANDBOX_READY
+        answer = await client.call(rpc.CONTAINER_STATUS, pb.ContainerRequest(container_id=engine_id))
+        return answer.status.state == pb.CONTAINER_RUNNING

@@ -52,6 +52,7 @@ class ContainerdPods:
         await self._plugs.open()
         await self.daemon.open()
         self._client = self._client or rpc.Client(self.layout.socket)
+        await self._client.ready()
         await Images(self._client, self.layout.socket).ensure_pause()
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ answers. All three are Temporary: by themselves they are worth another try.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -20,6 +21,8 @@ from lichen.model.errors import Temporary
 
 NAMESPACE = "k8s.io"
 """containerd's namespace of everything made through CRI."""
+
+_STARTING = "server is not initialized yet"
 
 
 class Gone(Temporary):
@@ -109,6 +112,18 @@ class Client:
         except (GRPCError, StreamTerminatedError, OSError) as error:
             raise _translated(rpc.path, error) from error
 
+    async def ready(self, *, timeout: float = 30.0) -> None:
+        """Wait until containerd serves CRI: it listens some moments before it has found its pods again."""
+        until = asyncio.get_running_loop().time() + timeout
+        while True:
+            try:
+                await self.call(STATUS, pb.StatusRequest(), timeout=timeout)
+                return
+            except Unreachable:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+            await asyncio.sleep(0.01)
+
     def close(self) -> None:
         self._channel.close()
 
@@ -117,6 +132,8 @@ def _translated(path: str, error: Exception) -> Temporary:
     call = path.rpartition("/")[2]
     if not isinstance(error, GRPCError) or error.status is Status.UNAVAILABLE:
         return Unreachable(f"containerd does not answer {call}: {error or type(error).__name__}", delay=1.0)
+    if _STARTING in (error.message or ""):
+        return Unreachable(f"{call}: containerd is still starting", delay=1.0)
     if error.status is Status.NOT_FOUND:
         return Gone(f"{call}: {error.message}")
     return Refused(f"{call}: {error.message}", error.status)

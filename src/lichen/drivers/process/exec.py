@@ -70,7 +70,7 @@ class _Session:
     async def start(self, target: int, command: tuple[str, ...], *, tty: bool, stdin: bool) -> None:
         try:
             stat = Path(f"/proc/{target}").stat()
-            environment = _environment(target)
+            environment = await _environment(target)
         except OSError as error:
             raise Permanent("ContainerNotRunning", "the process has ended") from error
         if tty:
@@ -154,9 +154,14 @@ class _Session:
         return merged(self._readers)
 
 
-def _environment(pid: int) -> dict[str, str]:
-    """What a process was started with."""
-    entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+async def _environment(pid: int) -> dict[str, str]:
+    """What a process was started with. It is empty for a moment while the kernel loads the program."""
+    path = Path(f"/proc/{pid}/environ")
+    for _ in range(100):
+        if content := path.read_bytes():
+            break
+        await asyncio.sleep(0.005)
+    entries = content.decode(errors="surrogateescape").split("\0")
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 

@@ -80,12 +80,10 @@ class Places:
         folder = self.attempt(uid, name, attempt)
         image = (folder / "image").read_text()
         started = read_started(folder)
+        # In this order: a supervisor that is gone has recorded the end before.
+        running = started is not None and (started.shim.alive() or started.process.alive())
         ended = read_ended(folder)
-        running = started is not None and started.shim.alive() and started.process.alive()
-        ended = ended or (None if running else read_ended(folder))
-        phase = ContainerPhase.RUNNING
-        if ended is not None or not (running or self._stopping(folder)):
-            phase = ContainerPhase.EXITED
+        phase = ContainerPhase.RUNNING if running and ended is None else ContainerPhase.EXITED
         return ContainerState(
             id=f"{uid}/{name}/{attempt}",
             name=name,
@@ -100,11 +98,6 @@ class Places:
             reason=_reason(phase, ended.code if ended else LOST, bool(ended and ended.reason)),
             message=ended.reason if ended else "",
         )
-
-    def _stopping(self, folder: Path) -> bool:
-        """Its process has ended and its supervisor is about to say how."""
-        started = read_started(folder)
-        return started is not None and started.shim.alive()
 
 
 def _reason(phase: ContainerPhase, code: int, failed_to_start: bool) -> str:

@@ -66,7 +66,7 @@ class ProcessPods:
         for attempt in self._places.attempts(uid, name):
             started = read_started(self._places.attempt(uid, name, attempt))
             if started is not None:
-                self._watcher.watch(uid, started.shim)
+                self._watcher.watch(uid, started)
 
     def _reap(self, pid: int) -> None:
         child = self._children.pop(pid, None)

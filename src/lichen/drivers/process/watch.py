@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 
-from lichen.drivers.process.orders import Process
+from lichen.drivers.process.orders import Process, Started
 
 
 class Watcher:
@@ -19,18 +19,25 @@ class Watcher:
         self._watched: dict[Process, int] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
 
-    def watch(self, uid: str, process: Process) -> None:
-        """Watch a process; one that is watched or gone already changes nothing."""
-        if process in self._watched:
-            return
-        descriptor = process.open()
-        if descriptor >= 0:
-            self._watched[process] = descriptor
-            asyncio.get_running_loop().add_reader(descriptor, self._ended, uid, process)
+    def watch(self, uid: str, started: Started) -> None:
+        """Watch an attempt's supervisor; one that is watched or gone already changes nothing."""
+        self._watch(uid, started.shim, started)
 
-    def _ended(self, uid: str, process: Process) -> None:
+    def _watch(self, uid: str, process: Process, started: Started) -> bool:
+        if process in self._watched:
+            return True
+        descriptor = process.open()
+        if descriptor < 0:
+            return False
+        self._watched[process] = descriptor
+        asyncio.get_running_loop().add_reader(descriptor, self._ended, uid, process, started)
+        return True
+
+    def _ended(self, uid: str, process: Process, started: Started) -> None:
         self._drop(process)
         self._reap(process.pid)
+        if process == started.shim and self._watch(uid, started.process, started):
+            return  # the supervisor was killed, and its process is about to go the same way
         for listener in self._listeners:
             listener.put_nowait(uid)
 

@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods by a real containerd with runc and crun, and host processes in real control groups. As root."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lichen.drivers import cgroups
+from lichen.drivers.base import ContainerPhase, ContainerSpec, Mount, PodSpec, PortSpec
+from lichen.drivers.containerd import ContainerdPods, leftovers
+from lichen.drivers.containerd.busybox import build_busybox
+from lichen.drivers.process import ProcessPods
+from lichen.model.errors import Temporary
+from tests.conformance.pods import (
+    ImageConformance,
+    PodConformance,
+    Reopened,
+    container_of,
+    finished,
+    listening,
+    log_of,
+    state_of,
+    until_exited,
+)
+
+pytestmark = pytest.mark.real
+
+
+def ip(*words: str, netns: str = "") -> None:
+    subprocess.run(["ip", *(("-n", netns) if netns else ()), *words], check=True, capture_output=True)
+
+
+@dataclass
+class Switch:
+    """A bridge in a network namespace of its own, which pods are plugged into."""
+
+    name: str
+    fault: str = ""
+    ports: dict[str, PortSpec] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ip("netns", "add", self.name)
+        ip("link", "add", "br0", "type", "bridge", netns=self.name)
+        ip("link", "set", "br0", "up", netns=self.name)
+
+    async def plug(self, uid: str, netns: str) -> PortSpec:
+        if self.fault:
+            raise Temporary(self.fault)
+        number = len(self.ports) + 2
+        port = self.ports.setdefault(uid, PortSpec(uid, "n", "", ((f"10.99.0.{number}", 24),), "10.99.0.1"))
+        await asyncio.to_thread(self._wire, f"p{uid[:8]}", netns, port)
+        return port
+
+    def _wire(self, ours: str, netns: str, port: PortSpec) -> None:
+        ip("link", "add", ours, "netns", self.name, "type", "veth", "peer", "name", "eth0", "netns", netns)
+        ip("link", "set", ours, "master", "br0", "up", netns=self.name)
+        for words in (("address", "add", f"{port.addresses[0][0]}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
+            subprocess.run(["nsenter", f"--net={netns}", "ip", *words], check=True, capture_output=True)
+
+    async def unplug(self, uid: str) -> None:
+        self.ports.pop(uid, None)
+
+    def remove(self) -> None:
+        ip("netns", "del", self.name)
+
+
+@dataclass
+class Machine:
+    """Where one test's containerd lives."""
+
+    folder: Path
+    group: str
+    switch: Switch
+
+    def driver(self) -> ContainerdPods:
+        return ContainerdPods(
+            self.folder / "state",
+            self.folder / "run",
+            plug=self.switch.plug,
+            unplug=self.switch.unplug,
+            cgroup=self.group,
+        )
+
+
+@pytest.fixture(scope="session")
+def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    archive = tmp_path_factory.mktemp("busybox") / "busybox.tar"
+    build_busybox(archive)
+    return archive
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    mark = f"lf{secrets.token_hex(4)}"
+    folder = Path(tempfile.mkdtemp(prefix=mark, dir="/tmp"))
+    folder.chmod(0o755)
+    switch = Switch(mark)
+    yield Machine(folder, f"{mark}", switch)
+    switch.remove()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def pods(machine: Machine, busybox: Path) -> AsyncIterator[ContainerdPods]:
+    driver = machine.driver()
+    try:
+        await driver.import_image(busybox)
+        yield driver
+    finally:
+        await driver.cleanup()
+
+
+class TestRunc(PodConformance, ImageConformance):
+    @pytest.fixture
+    async def reopened(self, pods: ContainerdPods, machine: Machine) -> AsyncIterator[Reopened]:
+        made: list[ContainerdPods] = []
+
+        async def reopen() -> ContainerdPods:
+            await pods.close()
+            made.append(machine.driver())
+            return made[0]
+
+        yield reopen
+        for driver in made:
+            await driver.close()
+
+    async def test_pods_reach_each_other_by_address(self, pods: ContainerdPods) -> None:
+        script = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
+        server = await self.started(pods, self.a_container(script))
+        client = await self.started(pods)
+        (address,) = (await state_of(pods, server)).ips
+        assert address == "10.99.0.2"
+        fetch = ("sh", "-c", f"until wget -qO- http://{address}/; do sleep 0.1; done")
+        command = await pods.exec(client.uid, "main", fetch, tty=False, stdin=False)
+        assert (await finished(command))[0] == b"served\n"
+
+    async def test_a_pod_knows_its_name_and_its_dns(self, pods: ContainerdPods) -> None:
+        pod = self.a_pod(hostname="web-0", dns_nameservers=("10.96.0.10",), dns_searches=("svc.cluster.local",))
+        await pods.start_sandbox(pod)
+        await pods.start_container(
+            pod, self.a_container("hostname; cat /etc/hosts /etc/resolv.conf; exit 0"), attempt=0
+        )
+        await until_exited(pods, pod)
+        said = [line.removeprefix("stdout ") for line in await log_of(pods, pod, lines=7)]
+        assert said[0] == "web-0"
+        assert "10.99.0.2\tweb-0" in said
+        assert said[-3:] == ["search svc.cluster.local", "nameserver 10.96.0.10", "options ndots:5"]
+
+    async def test_the_loopback_of_a_pod_is_up(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods)
+        command = await pods.exec(pod.uid, "main", ("ping", "-c1", "-W2", "127.0.0.1"), tty=False, stdin=False)
+        assert (await finished(command))[2] == 0
+
+    async def test_containers_of_a_pod_share_its_network_but_not_its_processes(self, pods: ContainerdPods) -> None:
+        listener = self.a_container("echo hello > /tmp/index.html; exec httpd -f -p 99 -h /tmp", name="listener")
+        pod = await self.started(pods, self.a_container(), listener)
+        script = "until wget -qO- http://127.0.0.1:99/; do sleep 0.1; done; ps"
+        command = await pods.exec(pod.uid, "main", ("sh", "-c", script), tty=False, stdin=False)
+        said = (await finished(command))[0].decode()
+        assert said.startswith("hello\n")
+        assert "httpd -f" not in said
+
+    async def test_a_terminal_has_the_size_it_was_given_and_one_stream(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods)
+        command = await pods.exec(pod.uid, "main", ("sh",), tty=True, stdin=True)
+        command.resize(123, 45)
+        command.stdin(b"sleep 0.3; stty size; echo oops >&2; exit 5\n")
+        out, err, code = await finished(command)
+        assert b"45 123" in out
+        assert b"oops" in out
+        assert (err, code) == (b"", 5)
+
+    async def test_exec_carries_megabytes_both_ways(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods)
+        data = os.urandom(3 << 20)
+        command = await pods.exec(pod.uid, "main", ("cat",), tty=False, stdin=True)
+        for at in range(0, len(data), 1 << 20):
+            command.stdin(data[at : at + (1 << 20)])
+        command.stdin(None)
+        assert await finished(command) == (data, b"", 0)
+
+    async def test_exec_leaves_no_pipes_behind(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await finished(await pods.exec(pod.uid, "main", ("true",), tty=False, stdin=True))
+        assert list(pods.layout.execs.iterdir()) == []
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+    async def test_a_killed_process_is_seen_at_once_and_as_137(self, pods: ContainerdPods) -> None:
+        async with listening(pods) as told:
+            pod = await self.started(pods)
+            os.kill(min(main_processes(pods, pod)), signal.SIGKILL)
+            await told(pod.uid)
+            state = await container_of(pods, pod)
+        assert (state.phase, state.exit_code) == (ContainerPhase.EXITED, 137)
+
+    async def test_a_dead_sandbox_is_seen_and_made_anew(self, pods: ContainerdPods) -> None:
+        async with listening(pods) as told:
+            pod = await self.started(pods)
+            os.kill(pause_process(pods, pod), signal.SIGKILL)
+            await told(pod.uid)
+            assert not (await state_of(pods, pod)).ready
+        await pods.start_sandbox(pod)
+        await pods.start_container(pod, self.a_container(), attempt=1)
+        state = await state_of(pods, pod)
+        assert state.ready
+        assert [(c.attempt, c.phase) for c in state.containers] == [(1, ContainerPhase.RUNNING)]
+
+    async def test_limits_hold(self, pods: ContainerdPods) -> None:
+        hog = "x=$(head -c 64m /dev/zero | tr '\\0' x); echo survived"
+        pod = await self.started(pods, self.a_container(hog, memory_bytes=16 << 20, cpu_millis=500))
+        state = await until_exited(pods, pod)
+        assert (state.exit_code, state.reason) == (137, "OOMKilled")
+
+    async def test_a_cpu_limit_is_a_quota_of_the_containers_group(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods, self.a_container(cpu_millis=250))
+        container = await container_of(pods, pod)
+        folder = cgroups.ROOT / ("" if cgroups.is_v2() else "cpu") / pods.layout.pod_cgroup(pod.uid) / container.id
+        if cgroups.is_v2():
+            assert (folder / "cpu.max").read_text().split() == ["25000", "100000"]
+        else:
+            assert (folder / "cpu.cfs_quota_us").read_text().strip() == "25000"
+
+    async def test_user_capabilities_mounts_and_a_read_only_root_are_as_asked(
+        self, pods: ContainerdPods, machine: Machine
+    ) -> None:
+        (machine.folder / "config").write_text("mounted\n")
+        container = self.a_container(
+            "id -u; id -g; cat /config; touch /new || echo read-only; echo x > /config || echo kept; "
+            "grep CapEff /proc/self/status; exit 0",
+            run_as_user=1000,
+            run_as_group=1001,
+            read_only_root=True,
+            capabilities_drop=("ALL",),
+            mounts=(Mount(str(machine.folder / "config"), "/config", read_only=True),),
+        )
+        pod = await self.started(pods, container)
+        await until_exited(pods, pod)
+        said = [line for line in await log_of(pods, pod, lines=8) if line.startswith("stdout")]
+        assert [line.removeprefix("stdout ") for line in said] == [
+            "1000", "1001", "mounted", "read-only", "kept", "CapEff:\t0000000000000000",
+        ]  # fmt: skip
+
+    async def test_a_privileged_pod_may_what_others_may_not(self, pods: ContainerdPods) -> None:
+        script = "mount -t tmpfs none /mnt 2>/dev/null && echo may || echo may not; exit 0"
+        for privileged in (True, False):
+            pod = self.a_pod(privileged=privileged)
+            await pods.start_sandbox(pod)
+            made = self.a_container(f"mkdir -p /mnt; {script}", privileged=privileged)
+            await pods.start_container(pod, made, attempt=0)
+            assert await log_of(pods, pod) == ["stdout may" if privileged else "stdout may not"]
+
+    async def test_a_network_that_cannot_be_had_yet_fails_the_sandbox_and_leaves_nothing(
+        self, pods: ContainerdPods, machine: Machine
+    ) -> None:
+        machine.switch.fault = "its port is not there yet"
+        pod = self.a_pod()
+        with pytest.raises(Temporary, match="its port is not there yet"):
+            await pods.start_sandbox(pod)
+        assert await pods.discover() == {}
+        machine.switch.fault = ""
+        assert await pods.start_sandbox(pod) == ("10.99.0.2",)
+
+    async def test_containerd_comes_back_and_its_pods_never_noticed(self, pods: ContainerdPods) -> None:
+        async with listening(pods) as told:
+            pod = await self.started(pods, self.a_container("while sleep 0.1; do echo tick; done"))
+            before = await state_of(pods, pod)
+            processes = main_processes(pods, pod)
+            old = pods.daemon.pid
+            os.kill(old, signal.SIGKILL)
+            await told(pod.uid)
+            assert pods.daemon.pid != old
+            assert await state_of(pods, pod) == before
+            assert main_processes(pods, pod) >= {min(processes)}
+            lines = len(await log_of(pods, pod))
+            await log_of(pods, pod, lines=lines + 3)
+            await finished(await pods.exec(pod.uid, "main", ("true",), tty=False, stdin=False))
+        async with listening(pods) as told:
+            await pods.stop_container(pod.uid, "main", grace=0)
+            await told(pod.uid)
+        assert (await container_of(pods, pod)).exit_code == 137
+
+    async def test_images_tell_their_names_and_sizes(self, pods: ContainerdPods) -> None:
+        names = {name: size for names, size in await pods.images() for name in names}
+        assert names["docker.io/library/busybox:latest"] > 100_000
+        assert (await pods.ensure_image("busybox")).startswith("sha256:")
+
+    async def test_cleaning_up_leaves_nothing_but_data(self, pods: ContainerdPods, machine: Machine) -> None:
+        for _ in range(2):
+            await self.started(pods)
+        daemon = pods.daemon.pid
+        shims = leftovers.shims(pods.layout)
+        assert len(shims) == 2
+        await pods.cleanup()
+        assert not any(alive(pid) for pid in (daemon, *shims))
+        assert leftovers.shims(pods.layout) == []
+        assert leftovers.mounts_below(machine.folder) == []
+        assert not any((base / machine.group).exists() for base in cgroups.hierarchies())
+        assert not (machine.folder / "run").exists()
+        await pods.cleanup()
+
+
+class TestCrun(PodConformance):
+    runtime = "crun"
+
+    @pytest.fixture
+    async def reopened(self, pods: ContainerdPods, machine: Machine) -> AsyncIterator[Reopened]:
+        made: list[ContainerdPods] = []
+
+        async def reopen() -> ContainerdPods:
+            await pods.close()
+            made.append(machine.driver())
+            return made[0]
+
+        yield reopen
+        for driver in made:
+            await driver.close()
+
+
+class TestProcessesInGroups(PodConformance):
+    """Host processes as an unprivileged user, in control groups."""
+
+    runtime = "process"
+
+    @pytest.fixture
+    async def pods(self, machine: Machine) -> AsyncIterator[Any]:
+        driver = ProcessPods(machine.folder / "process", cgroup=f"{machine.group}/process")
+        yield driver
+        await driver.cleanup()
+        await cgroups.remove(machine.group)
+
+    @pytest.fixture
+    async def reopened(self, pods: ProcessPods, machine: Machine) -> AsyncIterator[Reopened]:
+        made: list[ProcessPods] = []
+
+        async def reopen() -> ProcessPods:
+            await pods.close()
+            made.append(ProcessPods(machine.folder / "process", cgroup=f"{machine.group}/process"))
+            return made[0]
+
+        yield reopen
+        for driver in made:
+            await driver.close()
+
+    async def test_they_run_as_nobody_in_their_own_group(self, pods: ProcessPods, machine: Machine) -> None:
+        script = "id -u; id -G; grep -E ':(cpu|):' /proc/self/cgroup; exec sleep 1000"
+        pod = await self.started(pods, self.a_container(script))
+        said = await log_of(pods, pod, lines=3)
+        assert said[:2] == ["stdout 65534", "stdout 65534"]
+        assert any(line.endswith(f"/{machine.group}/process/pod{pod.uid}/main") for line in said[2:])
+
+    async def test_a_command_beside_them_is_in_the_same_group(self, pods: ProcessPods, machine: Machine) -> None:
+        pod = await self.started(pods, self.a_container(env={"COLOUR": "blue"}))
+        script = "id -u; echo $COLOUR; cat /proc/self/cgroup"
+        command = await pods.exec(pod.uid, "main", ("sh", "-c", script), tty=False, stdin=False)
+        user, colour, *groups = (await finished(command))[0].decode().splitlines()
+        assert (user, colour) == ("65534", "blue")
+        assert any(line.endswith(f"/pod{pod.uid}/main") for line in groups)
+
+    async def test_a_memory_limit_holds(self, pods: ProcessPods) -> None:
+        hog = ContainerSpec("main", "x", command=("/usr/bin/python3", "-c", "x = b'x' * (128 << 20)"),
+                            memory_bytes=32 << 20)  # fmt: skip
+        pod = await self.started(pods, hog)
+        assert (await until_exited(pods, pod)).exit_code == 137
+
+
+def alive(pid: int) -> bool:
+    """It runs: neither gone nor waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def main_processes(pods: ContainerdPods, pod: PodSpec) -> set[int]:
+    """The processes of a pod's containers, without the sandbox's own."""
+    return cgroups.pids(pods.layout.pod_cgroup(pod.uid)) - {pause_process(pods, pod)}
+
+
+def pause_process(pods: ContainerdPods, pod: PodSpec) -> int:
+    found = [
+        pid
+        for pid in cgroups.pids(pods.layout.pod_cgroup(pod.uid))
+        if Path(f"/proc/{pid}/cmdline").read_bytes() == b"/pause\0"
+    ]
+    return found[0] if found else 0
