@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every GuestDriver must do: QEMU and the fake run this same suite.
+
+    class TestFakeGuests(GuestConformance):
+        @pytest.fixture
+        async def bench(self): ...   # a GuestBench on a machine of its own, cleaned up afterwards
+
+The bench is what a test needs besides the driver: hands on the machine itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from lichen.drivers.base import GuestDriver, GuestPower, GuestSpec
+from lichen.model.errors import Permanent
+
+DEADLINE = 60.0
+
+
+class GuestBench(Protocol):
+    """image: a bootable image, `image_format` of it. guests: the driver under test."""
+
+    guests: GuestDriver
+    image: Path
+    image_format: str
+
+    async def booted(self, guest_id: str, boots: int = 1) -> None:
+        """Wait until the guest has finished booting as many times as given since it was made."""
+        ...
+
+    async def crash(self, guest_id: str) -> None:
+        """Kill the guest behind the driver's back."""
+        ...
+
+    async def power_off_inside(self, guest_id: str) -> None:
+        """Let the guest's own system power the guest off."""
+        ...
+
+    async def reopen(self) -> None:
+        """Let the driver go without a word to its guests, and put a new one on the same machine in `guests`."""
+        ...
+
+
+def a_guest(bench: GuestBench, **changes: object) -> GuestSpec:
+    fields: dict[str, object] = {
+        "id": str(uuid.uuid4()),
+        "name": "web",
+        "vcpus": 1,
+        "memory": 96,
+        "disk": 1,
+        "image": bench.image,
+        "image_format": bench.image_format,
+        "files": {"openstack/latest/meta_data.json": b'{"hostname": "web"}'},
+    }
+    return GuestSpec(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+async def power_of(bench: GuestBench, guest: GuestSpec) -> GuestPower | None:
+    state = (await bench.guests.discover()).get(guest.id)
+    return state.power if state else None
+
+
+async def running(bench: GuestBench, **changes: object) -> GuestSpec:
+    """A guest that has booted."""
+    guest = a_guest(bench, **changes)
+    await bench.guests.create_disk(guest)
+    await bench.guests.start(guest)
+    await bench.booted(guest.id)
+    return guest
+
+
+@asynccontextmanager
+async def listening(guests: GuestDriver) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Follow `changes` from now on; gives a function that waits until a guest's id has come."""
+    seen: set[str] = set()
+    news = asyncio.Event()
+    changes = guests.changes()
+
+    async def follow() -> None:
+        async for guest_id in changes:
+            seen.add(guest_id)
+            news.set()
+
+    async def wait_for(guest_id: str) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while guest_id not in seen:
+                news.clear()
+                await news.wait()
+
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    try:
+        yield wait_for
+    finally:
+        task.cancel()
+
+
+class GuestConformance:
+    async def test_a_machine_without_guests_discovers_none(self, bench: GuestBench) -> None:
+        assert await bench.guests.discover() == {}
+
+    async def test_a_created_disk_is_found_and_the_guest_is_shut_down(self, bench: GuestBench) -> None:
+        guest = a_guest(bench)
+        await bench.guests.create_disk(guest)
+        await bench.guests.create_disk(guest)
+        state = (await bench.guests.discover())[guest.id]
+        assert (state.power, state.has_disk, state.started_at) == (GuestPower.SHUTDOWN, True, 0.0)
+
+    async def test_a_guest_without_disk_does_not_start(self, bench: GuestBench) -> None:
+        with pytest.raises(Permanent):
+            await bench.guests.start(a_guest(bench))
+
+    async def test_an_image_that_is_none_is_refused(self, bench: GuestBench, tmp_path: Path) -> None:
+        with pytest.raises(Permanent):
+            await bench.guests.create_disk(a_guest(bench, image=tmp_path, image_format="vhdx"))
+
+    async def test_a_started_guest_runs_boots_and_speaks_on_its_console(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        await bench.guests.start(guest)
+        state = (await bench.guests.discover())[guest.id]
+        assert state.power is GuestPower.RUNNING
+        assert state.started_at > 0
+        said = await bench.guests.console(guest.id)
+        assert len(said.splitlines()) > 2
+        assert await bench.guests.console(guest.id, tail=2) == b"".join(said.splitlines(keepends=True)[-2:])
+
+    async def test_a_stopped_guest_stays_shut_down_until_it_is_started_again(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        await bench.guests.stop(guest.id, grace=20)
+        await bench.guests.stop(guest.id)
+        assert await power_of(bench, guest) is GuestPower.SHUTDOWN
+        await bench.guests.start(guest)
+        await bench.booted(guest.id, 2)
+        assert await power_of(bench, guest) is GuestPower.RUNNING
+
+    async def test_power_is_cut_when_the_grace_is_over(self, bench: GuestBench) -> None:
+        guest = a_guest(bench)
+        await bench.guests.create_disk(guest)
+        await bench.guests.start(guest)
+        await bench.guests.stop(guest.id, grace=0)
+        assert await power_of(bench, guest) is GuestPower.SHUTDOWN
+
+    @pytest.mark.parametrize("grace", [0.0, 20.0], ids=["hard", "soft"])
+    async def test_a_reset_guest_boots_once_more(self, bench: GuestBench, grace: float) -> None:
+        guest = await running(bench)
+        before = (await bench.guests.discover())[guest.id].started_at
+        await bench.guests.reset(guest.id, grace=grace)
+        await bench.booted(guest.id, 2)
+        state = (await bench.guests.discover())[guest.id]
+        assert state.power is GuestPower.RUNNING
+        assert state.started_at > before
+
+    async def test_a_killed_guest_is_noticed_and_has_crashed(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        async with listening(bench.guests) as wait_for:
+            await bench.crash(guest.id)
+            await wait_for(guest.id)
+        assert await power_of(bench, guest) is GuestPower.CRASHED
+        await bench.guests.start(guest)
+        await bench.booted(guest.id, 2)
+
+    async def test_a_guest_that_powers_itself_off_is_told_from_a_crash(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        async with listening(bench.guests) as wait_for:
+            await bench.power_off_inside(guest.id)
+            await wait_for(guest.id)
+        assert await power_of(bench, guest) is GuestPower.GUEST_OFF
+
+    async def test_a_new_driver_finds_what_the_old_one_started(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        before = await bench.guests.discover()
+        await bench.reopen()
+        assert await bench.guests.discover() == before
+        async with listening(bench.guests) as wait_for:
+            await bench.crash(guest.id)
+            await wait_for(guest.id)
+        assert await power_of(bench, guest) is GuestPower.CRASHED
+
+    async def test_what_happened_without_a_driver_is_told_apart_afterwards(self, bench: GuestBench) -> None:
+        crashed, off = await running(bench), await running(bench)
+        await bench.crash(crashed.id)
+        await bench.power_off_inside(off.id)
+        await bench.reopen()
+        assert await power_of(bench, crashed) is GuestPower.CRASHED
+        assert await power_of(bench, off) is GuestPower.GUEST_OFF
+
+    async def test_a_removed_guest_is_gone_and_removing_it_again_succeeds(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        await bench.guests.remove(guest.id)
+        await bench.guests.remove(guest.id)
+        assert await bench.guests.discover() == {}
+        assert await bench.guests.console(guest.id) == b""
+
+    async def test_verbs_on_a_guest_that_never_was_succeed(self, bench: GuestBench) -> None:
+        await bench.guests.stop("11111111-0000-0000-0000-000000000000", grace=0)
+        await bench.guests.remove("11111111-0000-0000-0000-000000000000")
+        assert await bench.guests.discover() == {}
+
+    async def test_cleanup_stops_guests_and_keeps_their_disks(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        await bench.guests.cleanup()
+        await bench.reopen()
+        state = (await bench.guests.discover())[guest.id]
+        assert (state.power, state.has_disk) == (GuestPower.SHUTDOWN, True)
