@@ -64,6 +64,11 @@ def prepare(settings: Settings) -> None:
                 os.chown(path, account.pw_uid, account.pw_gid)
 
 
+def listener_files(settings: Settings, listener: str) -> tuple[Path, Path]:
+    """Certificate and key of a listener, as `prepare` made them."""
+    return settings.tls_dir / listener / "tls.crt", settings.tls_dir / listener / "tls.key"
+
+
 def ensure_user(name: str) -> None:
     """A system user that cannot log in and owns nothing else."""
     try:

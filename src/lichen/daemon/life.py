@@ -8,7 +8,8 @@ import ctypes
 import gc
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -38,8 +39,9 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def until_first(*tasks: asyncio.Task[None] | asyncio.Future[None]) -> None:
-    """Wait until one of the tasks ends; raise what it raised; cancel the others."""
+async def until_first(*works: Coroutine[Any, Any, Any]) -> None:
+    """Wait until one of the works ends; raise what it raised; cancel the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lichen up`: start the daemon, wait until both APIs answer, hand the user the keys."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lichen.cli.doctor import find_needs
+from lichen.cli.handover import hand_over
+from lichen.cli.output import CommandError, Steps
+from lichen.cli.reach import wait_until_up
+from lichen.client.local import REAL_DATA_DIR, LocalCloud, find_local, simulated_data_dir
+
+START_SECONDS = 120.0
+
+
+def up(arguments: argparse.Namespace) -> int:
+    data_dir = (arguments.data_dir or (simulated_data_dir() if arguments.simulate else REAL_DATA_DIR)).absolute()
+    running = find_local(data_dir)
+    if running is not None:
+        print(f"The cloud in {data_dir} runs already (pid {running.pid}).")
+        print_access(running, hand_over(running))
+        return 0
+    _check(arguments)
+    steps = Steps()
+    command = _daemon_command(arguments, data_dir)
+    if arguments.foreground:
+        os.execv(command[0], command)  # noqa: S606
+    what = f"simulating {arguments.nodes} node(s)" if arguments.simulate else "starting kernel, controllers and node"
+    with steps.step(what):
+        process = _spawn(command, data_dir)
+        cloud = wait_until_up(data_dir, process, START_SECONDS)
+    with steps.step("writing clouds.yaml and kubeconfig"):
+        access = hand_over(cloud)
+    print_access(cloud, access)
+    return 0
+
+
+def print_access(cloud: LocalCloud, access: dict[str, Path]) -> None:
+    print(f"""
+  OpenStack    {cloud.openstack_url}    clouds.yaml: {access["clouds"]}  (clouds lichen, lichen-demo)
+  Kubernetes   {cloud.kubernetes_url}    kubeconfig:  {access["kubeconfig"]}  (context lichen)
+
+  Try:
+    export OS_CLOUD=lichen-demo KUBECONFIG={access["kubeconfig"]}
+    openstack server list
+    kubectl get servers,pods,networks,ports -A
+    kubectl get nodes -o wide
+    openstack console log show web
+    lichen status""")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.nodes < 1:
+        raise CommandError("--nodes must be 1 or more.")
+    if arguments.nodes > 1 and not arguments.simulate:
+        raise CommandError("--nodes goes with --simulate: a real cloud grows by `lichen join`, which is to come.")
+    if arguments.simulate:
+        return
+    missing = [f for f in find_needs() if f.needed and not f.ok]
+    if missing:
+        needs = "\n".join(f"    {f.what:<30} {f.mend}" for f in missing)
+        raise CommandError(
+            f"this machine lacks what the real mode needs:\n{needs}\n  (`lichen up --simulate` needs none)"
+        )
+
+
+def _daemon_command(arguments: argparse.Namespace, data_dir: Path) -> list[str]:
+    flags = ["--simulate", "--nodes", str(arguments.nodes)] if arguments.simulate else []
+    if arguments.simulate and arguments.data_dir:
+        flags.append("--persist")
+    for name in ("listen", "kubernetes_port", "openstack_port", "node_port"):
+        flags += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
+    return [sys.executable, "-m", "lichen.daemon", "start", "--data-dir", str(data_dir), *flags]
+
+
+def _spawn(command: list[str], data_dir: Path) -> subprocess.Popen[bytes]:
+    """The daemon in a session of its own, so that it outlives this terminal."""
+    log_dir = data_dir / "log"
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise CommandError(f"{error.filename} cannot be written: use sudo, or another --data-dir.") from None
+    with (log_dir / "daemon.log").open("ab") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
