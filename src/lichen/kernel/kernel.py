@@ -43,7 +43,7 @@ class Kernel:
         self.catalog = catalog or Catalog()
         self.schemas = Schemas(self.catalog)
         self.virtual = VirtualKinds()
-        self.admission = Chain(standard_plugins(self.clock) if plugins is None else plugins)
+        self.admission = Chain(standard_plugins() if plugins is None else plugins)
         self.writes = Writes(self.store, self.schemas, self.admission, self.clock)
 
     async def start(self) -> None:

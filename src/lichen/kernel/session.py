@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
 
 _PATCH_ATTEMPTS = 50
+RawList = tuple[list[bytes], int, str, int]
+"""(items as JSON, revision, where to go on, how many remain)."""
+Objects = list[Object]
 ANY = Preconditions()
 
 
@@ -87,8 +90,8 @@ class Session:
         fields: str = "",
         limit: int = 0,
         continue_token: str = "",
-    ) -> tuple[list[bytes], int, str, int]:
-        """(items as JSON, revision, where to go on, how many remain)."""
+    ) -> RawList:
+        """Like list, without decoding."""
         self._check("list", kind, namespace, "", fields=fields)
         return await self._store.list_raw(
             kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
@@ -207,7 +210,7 @@ class Session:
         propagation: str = "Background",
         grace_seconds: int | None = None,
         options: WriteOptions = DEFAULT_OPTIONS,
-    ) -> list[Object]:
+    ) -> Objects:
         """Delete whatever the selectors match; returns the last states."""
         kind = self._kernel.known(kind)
         self._check("deletecollection", kind, namespace, "")

@@ -101,8 +101,7 @@ class Writes:
     async def _stored(self, kind: Kind, new: Object) -> Object:
         try:
             if is_over(kind, new):
-                await self._remove(kind, new)
-                return new
+                return {**new, "metadata": (await self._remove(kind, new))["metadata"]}
             return await self._store.update(kind, new)
         except Conflict:
             raise modified(kind, new["metadata"]["name"]) from None
@@ -139,7 +138,9 @@ class Writes:
     async def _remove(self, kind: Kind, obj: Object) -> Object:
         meta = obj["metadata"]
         exactly = Preconditions(uid=meta["uid"], resource_version=meta["resourceVersion"])
-        return await self._store.delete(kind, meta["name"], meta.get("namespace", ""), preconditions=exactly)
+        last = await self._store.delete(kind, meta["name"], meta.get("namespace", ""), preconditions=exactly)
+        await self._admission.removed(kind, last, self._store)
+        return last
 
     def _validate(self, kind: Kind, new: Object, old: Object | None) -> None:
         faults = Faults()

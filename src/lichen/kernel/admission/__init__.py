@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from lichen.kinds.faults import invalid
 from lichen.model.data import Object
+from lichen.model.errors import Cause, Forbidden, Invalid
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, State
 
@@ -45,3 +47,32 @@ class Plugin(Protocol):
     async def admit(self, request: Request) -> None:
         """Change request.object, or refuse by raising an ApiError. It is called before validation."""
         ...
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A plugin that lets go of something once an object is really gone."""
+
+    kinds: tuple[Kind, ...] | None
+
+    async def removed(self, kind: Kind, obj: Object, state: State) -> None:
+        """`obj` has just been removed from the store."""
+        ...
+
+
+def refused(request: Request, why: str) -> Forbidden:
+    """`pods "x" is forbidden: …`."""
+    kind = request.kind
+    return Forbidden(
+        f'{kind.resource} "{request.name}" is forbidden: {why}', kind=kind.plural, group=kind.group, name=request.name
+    )
+
+
+def faulty(request: Request, *causes: Cause) -> Invalid:
+    """`Port.network.lichen.dev "x" is invalid: …`."""
+    return invalid(request.kind, request.name, causes)
+
+
+def missing(field: str, value: str, what: str) -> Cause:
+    """A reference that leads nowhere."""
+    return Cause(field, f'Not found: "{value}": {what}', "FieldValueNotFound")

@@ -6,9 +6,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from lichen.kernel.admission import Plugin, Request
+from lichen.kernel.admission import Plugin, Releasing, Request
+from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
+from lichen.model.state import State
 
 
 class Chain(list[Plugin]):
@@ -22,9 +24,15 @@ class Chain(list[Plugin]):
         """Those that look at `verb` of `kind`."""
         found = self._found.get((kind, verb))
         if found is None:
-            found = tuple(p for p in self if verb in p.verbs and (p.kinds is None or kind in p.kinds))
+            found = tuple(p for p in self if _takes(p, verb) and (p.kinds is None or kind in p.kinds))
             self._found[kind, verb] = found
         return found
+
+    async def removed(self, kind: Kind, obj: Object, state: State) -> None:
+        """Let plugins go of what they hold for an object that is gone."""
+        for plugin in self.of(kind, "removed"):
+            assert isinstance(plugin, Releasing)
+            await plugin.removed(kind, obj, state)
 
     @contextlib.asynccontextmanager
     async def admitted(self, request: Request) -> AsyncIterator[None]:
@@ -41,6 +49,10 @@ class Chain(list[Plugin]):
             return
         for step in request.done:
             await step()
+
+
+def _takes(plugin: Plugin, verb: str) -> bool:
+    return isinstance(plugin, Releasing) if verb == "removed" else verb in plugin.verbs
 
 
 async def _undo(request: Request) -> None:

@@ -3,9 +3,28 @@
 
 from __future__ import annotations
 
-from lichen.kernel.access import Clock
 from lichen.kernel.admission import Plugin
+from lichen.kernel.admission.addresses import Addresses
+from lichen.kernel.admission.compute import Keypairs, Servers
+from lichen.kernel.admission.ids import Ids
+from lichen.kernel.admission.namespaces import Namespaces
+from lichen.kernel.admission.network import Networks, Subnets
+from lichen.kernel.admission.pods import Pods
+from lichen.kernel.admission.ports import Ports
+from lichen.kernel.admission.services import Services
 
 
-def standard_plugins(clock: Clock) -> list[Plugin]:
-    return []
+def standard_plugins() -> list[Plugin]:
+    """Fresh ones: each kernel has its own, for some remember what is taken."""
+    addresses = Addresses()
+    return [
+        Namespaces(),
+        Ids(),
+        Servers(),
+        Keypairs(),
+        Networks(),
+        Subnets(addresses),
+        Ports(addresses),
+        Services(),
+        Pods(),
+    ]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hashlib
+
 from lichen.model.data import Data, field
 from lichen.model.kind import Resource, kind
 
@@ -17,5 +19,11 @@ class RoleAssignment(Resource):
         domain_id: str = field("Domain's id.", default="", immutable=True, selectable=True)
         system: bool = field("On the whole system.", default=False, immutable=True)
         inherited: bool = field("For the projects below, not for the thing itself.", default=False, immutable=True)
+
+        def handle(self) -> str:
+            """The name of this assignment: the same for the same content, so that create is the lock on it."""
+            parts = (self.role_id, self.user_id, self.group_id, self.project_id, self.domain_id)
+            text = "\0".join((*parts, str(self.system), str(self.inherited)))
+            return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     spec: Spec = field("Who may do what where.")
