@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from lichen.apis.kubernetes.access_log import AccessLog
+from lichen.apis.kubernetes.channel import speaks_channels, tell_failure
 from lichen.apis.kubernetes.documents import Documents
 from lichen.apis.kubernetes.request import AsgiApp, Message, Receive, Request, Scope, Send
 from lichen.apis.kubernetes.respond import send_error
@@ -87,6 +88,9 @@ async def _refuse_websocket(request: Request, error: ApiError) -> None:
         await request.send({"type": "websocket.close", "code": 1011, "reason": error.message[:100]})
         return
     request.code = error.code
+    if error.code >= 500 and speaks_channels(request.scope):
+        await tell_failure(request.scope, request.send, error)
+        return
     body = status_body(error)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await request.send({"type": "websocket.http.response.start", "status": error.code, "headers": headers})

@@ -59,7 +59,9 @@ def delete_options(request: Request, body: bytes) -> DeleteOptions:
     grace = given.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
         raise BadRequest("gracePeriodSeconds must be a whole number")
-    preconditions = given.get("preconditions") or {}
+    preconditions = given.get("preconditions")
+    if preconditions is None:
+        preconditions = {}
     if not isinstance(preconditions, dict):
         raise BadRequest("preconditions must be an object")
     return DeleteOptions(
@@ -96,7 +98,9 @@ def _propagation(given: Object) -> str:
 
 
 def _dry_run_of(given: Object) -> bool:
-    values = given.get("dryRun") or []
+    values = given.get("dryRun")
+    if values is None:
+        return False
     if not isinstance(values, list) or len(values) > 1:
         raise BadRequest("dryRun must be a list of at most one word")
     return bool(values) and is_dry_run(str(values[0]))

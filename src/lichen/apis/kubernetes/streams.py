@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from lichen.apis.kubernetes.channel import Denial, speaks_channels
 from lichen.apis.kubernetes.request import AsgiApp, Request, Scope, Send
 from lichen.apis.kubernetes.routing import Target
 from lichen.model.data import Object
@@ -26,9 +27,11 @@ _KEPT_HEADERS = frozenset((b"accept", b"user-agent", b"host", b"upgrade", b"conn
 
 
 async def stream(request: Request, session: Session, target: Target, node_app: NodeApp) -> None:
-    """GET (or, for exec and attach, POST) of a stream of one object, over HTTP or a WebSocket."""
+    """GET (or, for exec and attach, POST) of a stream of one object, over HTTP or a WebSocket.
+
+    Whatever its method, a call that can change something needs the right to create, as upstream since 1.35."""
     websocket = request.scope["type"] == "websocket"
-    verb = "get" if websocket or request.method == "GET" else "create"
+    verb = "get" if target.subresource == "log" else "create"
     if request.method not in ("GET", "POST") or (target.subresource == "log" and request.method != "GET"):
         raise MethodNotAllowed(f"{request.method} is not supported on {target.kind.plural}/{target.subresource}")
     await session.authorize(verb, target.kind, target.name, target.namespace or "", target.subresource)
@@ -41,7 +44,10 @@ async def stream(request: Request, session: Session, target: Target, node_app: N
     if not node:
         raise BadRequest(f"{target.kind.plural} {target.name} does not have a host assigned")
     app = await node_app(node)
-    await app(_scope(request.scope, path, query), request.receive, _counted(request))
+    send = _counted(request)
+    if websocket and speaks_channels(request.scope):
+        send = Denial(request.scope, send)
+    await app(_scope(request.scope, path, query), request.receive, send)
 
 
 def _check_protocol(request: Request, target: Target, websocket: bool) -> None:

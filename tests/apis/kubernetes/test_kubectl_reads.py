@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import pytest
+import yaml
+
+from tests.apis.kubernetes.conftest import Cloud
+from tests.apis.kubernetes.objects import a_config_map, a_flavor, a_pod, a_server
+from tests.conformance.kubectl import Kubectl
+
+
+async def test_every_output_form_of_get(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(a_pod("a", node="n1", app="web"), a_pod("b", app="db"), a_flavor(), a_server("s"))
+    assert (await kubectl.ok("get", "pods")).splitlines()[0].startswith("NAME")
+    wide = await kubectl.ok("get", "po", "-o", "wide")
+    assert wide.splitlines()[1].split()[0] == "a"
+    assert await kubectl.ok("get", "pods", "-o", "name") == "pod/a\npod/b\n"
+    listed = json.loads(await kubectl.ok("get", "pods", "-o", "json"))
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
+    one = yaml.safe_load(await kubectl.ok("get", "pod", "a", "-o", "yaml"))
+    assert (one["kind"], one["spec"]["nodeName"]) == ("Pod", "n1")
+    path = "jsonpath={.items[*].metadata.labels.app}"
+    assert await kubectl.ok("get", "pods", "-o", path) == "web db"
+    columns = "custom-columns=N:.metadata.name,F:.spec.flavor"
+    assert (await kubectl.ok("get", "servers", "-o", columns)).split() == ["N", "F", "s", "small"]
+
+
+async def test_selectors_and_all_namespaces(cloud: Cloud, kubectl: Kubectl) -> None:
+    await kubectl.ok("create", "namespace", "team")
+    await cloud.apply(a_pod("a", app="web"), a_pod("b", app="db"), a_pod("c", "team", app="web"))
+    assert await kubectl.ok("get", "pods", "-l", "app=web", "-o", "name") == "pod/a\n"
+    assert await kubectl.ok("get", "pods", "-l", "app notin (web)", "-o", "name") == "pod/b\n"
+    assert await kubectl.ok("get", "pods", "--field-selector", "metadata.name=b", "-o", "name") == "pod/b\n"
+    rows = (await kubectl.ok("get", "pods", "-A", "-l", "app=web")).splitlines()
+    assert [row.split()[:2] for row in rows[1:]] == [["default", "a"], ["team", "c"]]
+    nothing = await kubectl.run("get", "pods", "-l", "app=none")
+    assert "No resources found" in nothing.err
+
+
+async def test_lichens_own_kinds_are_shown_with_their_columns(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(a_flavor(), a_server("web"))
+    head, row = (await kubectl.ok("get", "srv")).splitlines()
+    assert head.split()[:3] == ["NAME", "FLAVOR", "IMAGE"]
+    assert row.split()[:2] == ["web", "small"]
+    assert "Flavor:" in await kubectl.ok("describe", "server", "web")
+
+
+async def test_long_lists_come_in_chunks(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(*(a_config_map(f"c{n:02}") for n in range(25)))
+    out = await kubectl.ok("get", "configmaps", "--chunk-size=7", "-o", "name", "--field-selector=metadata.name!=zz")
+    assert out.split() == [f"configmap/c{n:02}" for n in range(25)]
+
+
+async def test_describe_shows_an_object(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(a_pod("a", node="n1"))
+    out = await kubectl.ok("describe", "pod", "a")
+    assert "Node:" in out
+    assert "busybox" in out
+
+
+async def test_discovery_and_versions(kubectl: Kubectl) -> None:
+    assert "v1.36" in await kubectl.ok("version")
+    versions = (await kubectl.ok("api-versions")).split()
+    assert {"v1", "apps/v1", "compute.lichen.dev/v1"} <= set(versions)
+    lines = (await kubectl.ok("api-resources", "-o", "wide")).splitlines()
+    rows = {line.split()[0]: line for line in lines}
+    assert "Server" in rows["servers"]
+    assert "deploy" in rows["deployments"]
+    assert "lichen" in rows["servers"].split()[-1]
+    assert (
+        await kubectl.ok("api-resources", "--api-group=image.lichen.dev", "-o", "name") == "images.image.lichen.dev\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("pod.spec.containers", "List of containers"),
+        ("server.spec.power", "Wanted power state"),
+        ("deployment.spec.strategy.rollingUpdate.maxSurge", "maximum number of pods"),
+        ("flavor", "VERSION:    v1"),
+    ],
+)
+async def test_explain(kubectl: Kubectl, what: str, said: str) -> None:
+    assert said in await kubectl.ok("explain", what)
+
+
+async def test_explain_recursive(kubectl: Kubectl) -> None:
+    out = await kubectl.ok("explain", "service", "--recursive")
+    assert "targetPort" in out
+    out = await kubectl.ok("explain", "server", "--recursive")
+    assert "configDrive" in out
+
+
+async def test_what_is_not_there_is_said_as_upstream_says_it(kubectl: Kubectl) -> None:
+    assert 'Error from server (NotFound): pods "x" not found' in await kubectl.fails("get", "pod", "x")
+    assert 'servers.compute.lichen.dev "x" not found' in await kubectl.fails("get", "server", "x")
+    assert "doesn't have a resource type" in await kubectl.fails("get", "nonsense")
+
+
+async def test_who_may_not_is_told_so(cloud: Cloud, kubectl: Kubectl) -> None:
+    await kubectl.ok("create", "namespace", "team")
+    member = cloud.kubectl("member-token")
+    assert 'User "mia" cannot list resource "pods"' in await member.fails("get", "pods")
+    assert (await member.run("get", "pods", "-n", "team")).code == 0
+    assert "cannot get resource" in await member.fails("get", "secret", "x", "-n", "kube-system")
+    forged = cloud.kubectl("forged")
+    assert "Unauthorized" in await forged.fails("get", "--raw", "/api/v1/namespaces")
