@@ -19,7 +19,7 @@ import pytest
 
 from lichen.drivers import cgroups
 from lichen.drivers.base import ContainerPhase, ContainerSpec, Mount, PodSpec, PortSpec
-from lichen.drivers.containerd import ContainerdPods, leftovers
+from lichen.drivers.containerd import ContainerdPods, leftovers, logs, rpc
 from lichen.drivers.containerd.busybox import build_busybox
 from lichen.drivers.process import ProcessPods
 from lichen.model.errors import Temporary
@@ -292,6 +292,39 @@ class TestRunc(PodConformance, ImageConformance):
             await pods.stop_container(pod.uid, "main", grace=0)
             await told(pod.uid)
         assert (await container_of(pods, pod)).exit_code == 137
+
+    async def test_after_a_reboot_a_pod_is_made_anew(self, pods: ContainerdPods, machine: Machine) -> None:
+        pod = await self.started(pods)
+        pulled_the_plug = [pods.daemon.pid, *leftovers.shims(pods.layout), *main_processes(pods, pod)]
+        pulled_the_plug.append(pause_process(pods, pod))
+        await pods.close()
+        for pid in pulled_the_plug:
+            os.kill(pid, signal.SIGKILL)
+        leftovers.unmount_below(machine.folder)
+        shutil.rmtree(machine.folder / "run")
+        driver = machine.driver()
+        state = await state_of(driver, pod)
+        assert (state.ready, [c.phase for c in state.containers]) == (False, [ContainerPhase.EXITED])
+        await driver.start_sandbox(pod)
+        await driver.start_container(pod, self.a_container(), attempt=1)
+        state = await state_of(driver, pod)
+        assert (state.ready, [c.phase for c in state.containers]) == (True, [ContainerPhase.RUNNING])
+        await driver.remove_sandbox(pod.uid, grace=0)
+        await driver.close()
+
+    async def test_a_long_log_is_set_aside(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods, self.a_container("while sleep 0.05; do echo tick; done"))
+        await log_of(pods, pod)
+        client = rpc.Client(pods.layout.socket)
+        await logs.rotate(client, pods.layout, longest=1)
+        client.close()
+        assert await log_of(pods, pod) == ["stdout tick"]
+        path = pods.log_path(pod.uid, "main", 0)
+        assert path.with_name("0.log.1").exists()
+        await pods.stop_container(pod.uid, "main", grace=0)
+        await pods.start_container(pod, self.a_container(), attempt=1)
+        await pods.remove_container(pod.uid, "main")
+        assert [p.name for p in path.parent.iterdir()] == ["1.log"]
 
     async def test_images_tell_their_names_and_sizes(self, pods: ContainerdPods) -> None:
         names = {name: size for names, size in await pods.images() for name in names}

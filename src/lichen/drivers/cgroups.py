@@ -11,24 +11,22 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # µs: the CFS period that CPU limits are counted in
 
 
-@cache
-def is_v2(root: Path = ROOT) -> bool:
+def is_v2() -> bool:
     """One unified hierarchy (stock Debian 12), or one per controller."""
-    return (root / "cgroup.controllers").exists()
+    return (ROOT / "cgroup.controllers").exists()
 
 
-def hierarchies(root: Path = ROOT) -> list[Path]:
+def hierarchies() -> list[Path]:
     """The mount points that a group has a folder in."""
-    if is_v2(root):
-        return [root]
-    return sorted(path for path in root.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink())
+    if is_v2():
+        return [ROOT]
+    return sorted(path for path in ROOT.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink())
 
 
 def create(group: str) -> None:

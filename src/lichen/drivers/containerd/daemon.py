@@ -55,9 +55,9 @@ class Daemon:
         await self.close()
         pid = self._pid or listener(str(self._layout.socket))
         if pid:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, TimeoutError):
                 os.kill(pid, signal.SIGTERM)
-            await exited(pid, timeout=10.0)
+                await exited(pid, timeout=10.0)
         self._reap()
         await cgroups.remove(self._layout.own_cgroup)
         self._pid = 0

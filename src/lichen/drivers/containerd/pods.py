@@ -19,6 +19,7 @@ from lichen.drivers.containerd.events import Events
 from lichen.drivers.containerd.exec import start_exec
 from lichen.drivers.containerd.images import Images
 from lichen.drivers.containerd.leftovers import sweep
+from lichen.drivers.containerd.logs import keep_rotating
 from lichen.drivers.containerd.netplug import Plug, PlugServer, Unplug
 from lichen.model.errors import Permanent, Temporary
 
@@ -37,6 +38,7 @@ class ContainerdPods:
         self._plugs = PlugServer(self.layout.cni_socket, plug, unplug)
         self._opened: asyncio.Future[None] | None = None
         self._client: rpc.Client | None = None
+        self._rotation: asyncio.Task[None] | None = None
         self._statuses: dict[str, ContainerState] = {}
         self._ips: dict[str, tuple[str, ...]] = {}
 
@@ -54,9 +56,13 @@ class ContainerdPods:
         self._client = self._client or rpc.Client(self.layout.socket)
         await self._client.ready()
         await Images(self._client, self.layout.socket).ensure_pause()
+        self._rotation = self._rotation or asyncio.create_task(keep_rotating(self._client, self.layout), name="logs")
 
     async def close(self) -> None:
         """Let go of containerd. It and all pods stay, for the next driver to find."""
+        if self._rotation is not None:
+            self._rotation.cancel()
+            self._rotation = None
         await self._plugs.close()
         await self.daemon.close()
         if self._client is not None:
@@ -213,7 +219,8 @@ class ContainerdPods:
         for container in attempts[:-1]:
             if container.state == pb.CONTAINER_EXITED:
                 await client.call(rpc.REMOVE_CONTAINER, pb.ContainerRequest(container_id=container.id))
-                self.log_path(pod_uid, name, container.metadata.attempt).unlink(missing_ok=True)
+                for log in self.layout.logs.glob(f"{pod_uid}/{name}/{container.metadata.attempt}.log*"):
+                    log.unlink(missing_ok=True)
 
     async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
         client = await self._ready()

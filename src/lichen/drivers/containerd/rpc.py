@@ -66,6 +66,7 @@ CREATE_CONTAINER = Rpc(_RUNTIME + "CreateContainer", pb.CreateContainerRequest, 
 START_CONTAINER = Rpc(_RUNTIME + "StartContainer", pb.ContainerRequest, pb.Empty)
 STOP_CONTAINER = Rpc(_RUNTIME + "StopContainer", pb.StopContainerRequest, pb.Empty)
 REMOVE_CONTAINER = Rpc(_RUNTIME + "RemoveContainer", pb.ContainerRequest, pb.Empty)
+REOPEN_LOG = Rpc(_RUNTIME + "ReopenContainerLog", pb.ContainerRequest, pb.Empty)
 LIST_CONTAINERS = Rpc(_RUNTIME + "ListContainers", pb.ListContainersRequest, pb.ListContainersResponse)
 CONTAINER_STATUS = Rpc(_RUNTIME + "ContainerStatus", pb.ContainerRequest, pb.ContainerStatusResponse)
 

@@ -199,7 +199,9 @@ class ProcessPods:
             started = read_started(folder)
             if started is None or not started.shim.alive():
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-                self._places.log(pod_uid, name, attempt).unlink(missing_ok=True)
+                log = self._places.log(pod_uid, name, attempt)
+                for path in (log, log.with_name(log.name + ".1")):
+                    path.unlink(missing_ok=True)
 
     async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
         names = self._places.names(pod_uid)
