@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lichen.cli.access import require_local
+from lichen.cli.image import base_image
 from lichen.cli.openstack import OpenStack, connect
 from lichen.cli.output import CommandError, Steps
 from lichen.client.local import LocalCloud, read_credentials
@@ -69,13 +70,10 @@ class Stage:
         self.cloud, self.remote, self.state, self.caller = cloud, remote, state, caller
         self.openstack, self.openstack_admin = openstack, openstack_admin
         self.steps = Steps()
-        self.work = Path(cloud.data_dir) / "demo"
 
     async def play(self) -> None:
-        with self.steps.step("image lichen-tiny, built from Debian packages"):
+        with self.steps.step("image lichen-tiny, uploaded with the OpenStack API"):
             await self.ensure_image()
-        with self.steps.step("image busybox, built from Debian packages"):
-            await self.ensure_busybox()
         with self.steps.step("Server, made with the OpenStack API"):
             await self.ensure(SERVICE, _service())
             await self.ensure_server()
@@ -112,22 +110,10 @@ class Stage:
         listed = await self.openstack_admin.get("image", f"/v2/images?name={IMAGE}&status=active")
         if listed["images"]:
             return
-        path = self.work / "lichen-tiny.qcow2"
-        if not path.exists():
-            from lichen.drivers.qemu.tiny import build_tiny
-
-            await asyncio.to_thread(build_tiny, path, self.work / "tiny")
         record = {"name": IMAGE, "disk_format": "qcow2", "container_format": "bare", "visibility": "public"}
         made = await self.openstack_admin.post("image", "/v2/images", record)
+        path = base_image(Path(self.cloud.data_dir), "tiny")
         await self.openstack_admin.upload(f"/v2/images/{made['id']}/file", path)
-
-    async def ensure_busybox(self) -> None:
-        path = Path(self.cloud.data_dir) / "container-images" / "busybox.tar"
-        if not path.exists():
-            from lichen.drivers.containerd.busybox import build_busybox
-
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await asyncio.to_thread(build_busybox, path)
 
     async def ensure(self, kind: Kind, obj: Object) -> None:
         with suppress(AlreadyExists):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lichen.cli.doctor import find_needs
 from lichen.cli.handover import hand_over
+from lichen.cli.image import build_base_images
 from lichen.cli.output import CommandError, Steps
 from lichen.cli.reach import wait_until_up
 from lichen.client.local import REAL_DATA_DIR, LocalCloud, find_local, simulated_data_dir
@@ -30,6 +31,8 @@ def up(arguments: argparse.Namespace) -> int:
     command = _daemon_command(arguments, data_dir)
     if arguments.foreground:
         os.execv(command[0], command)  # noqa: S606
+    if not arguments.simulate:
+        build_base_images(data_dir, steps)
     what = f"simulating {arguments.nodes} node(s)" if arguments.simulate else "starting kernel, controllers and node"
     with steps.step(what):
         process = _spawn(command, data_dir)

@@ -76,6 +76,16 @@ class Settings:
         return self.data_dir / "images"
 
     @property
+    def tiny_image(self) -> Path:
+        """lichen-tiny as `lichen up` builds it once: what the boot probe boots, and the demo's image."""
+        return self.data_dir / "base" / "lichen-tiny.qcow2"
+
+    @property
+    def container_images_dir(self) -> Path:
+        """Archives of container images that are imported when a pod asks for one of them."""
+        return self.data_dir / "container-images"
+
+    @property
     def log_dir(self) -> Path:
         return self.data_dir / "log"
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controllers' process: reconcilers and scheduler over HTTP. Unprivileged."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lichen.client.remote import RemoteCloud
+from lichen.controllers.run import manage
+from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
+from lichen.daemon.settings import Settings
+from lichen.daemon.system_pods import ensure_system_pods
+from lichen.runtime.clock import SystemClock
+
+
+def run(settings: Settings) -> int:
+    end_with_parent()
+
+    async def main(stopped: asyncio.Event) -> None:
+        async with own_cloud(settings, "controllers") as cloud:
+            state = cloud.state
+            await until_first(stopped.wait(), manage(state, SystemClock()), ensure_system_pods(state, settings))
+
+    return run_until_stopped(main)
+
+
+def own_cloud(settings: Settings, role: str) -> RemoteCloud:
+    """The cloud as one of its own processes reaches it, with a credential that the kernel renews."""
+    return RemoteCloud(
+        settings.kubernetes_url, token_file=settings.tokens_dir / role, ca_file=settings.tls_dir / "ca.crt"
+    )

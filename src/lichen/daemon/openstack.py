@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One replica of the OpenStack APIs: a pod of class `process`, reaching the kernel with its callers' tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from lichen.apis.openstack.app import create_app
+from lichen.client.remote import RemoteCloud
+from lichen.daemon.layout import listener_files
+from lichen.daemon.life import run_until_stopped
+from lichen.daemon.serving import serving
+from lichen.daemon.settings import Settings
+
+FIRST_DESCRIPTOR = 3
+
+
+def run(settings: Settings) -> int:
+    async def main(stopped: asyncio.Event) -> None:
+        async with RemoteCloud(settings.kubernetes_url, ca_file=settings.tls_dir / "ca.crt") as cloud:
+            app = create_app(cloud, images=settings.images_dir)
+            async with serving(app, passed_socket("openstack"), listener_files(settings, "openstack")):
+                await stopped.wait()
+
+    return run_until_stopped(main)
+
+
+def passed_socket(name: str) -> socket.socket:
+    """The listening socket that the node agent passed under a name (the convention of systemd's LISTEN_FDS)."""
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    if name not in names:
+        raise RuntimeError(f"no socket {name!r} was passed: this process is started by the node agent")
+    return socket.socket(fileno=FIRST_DESCRIPTOR + names.index(name))
