@@ -52,7 +52,11 @@ class FakeContainer:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.touch()
         if self._runs_for_ever():
-            self.task = None
+            return
+        if not self._is_known() and not pod_fault(self.pod.labels).kind:
+            self.message = f'exec: "{self._argv()[0]}": no such file or directory'
+            self.end(machine, 128, "StartError")
+            machine.tell_pod(self.pod.uid)
             return
         self.task = machine.later(self._run(machine))
 
@@ -87,14 +91,17 @@ class FakeContainer:
         return (*self.spec.command, *self.spec.args)
 
     def _runs_for_ever(self) -> bool:
-        """An image's own entrypoint is a server, unless it is a base image, whose shell ends at once."""
-        if pod_fault(self.pod.labels).kind:
+        """What an application's image brings of its own is taken for a server; a base image has its shell only."""
+        if pod_fault(self.pod.labels).kind or self._is_base_image():
             return False
-        name = self._argv()[0].rpartition("/")[2] if self._argv() else ""
-        if not self.spec.command:
-            base = self.spec.image.rpartition("/")[2].partition(":")[0] in _BASE_IMAGES
-            return not base
-        return name not in COMMANDS and name not in _SHELL_NAMES
+        return not self.spec.command or not self._is_known()
+
+    def _is_base_image(self) -> bool:
+        return self.spec.image.rpartition("/")[2].partition(":")[0].partition("@")[0] in _BASE_IMAGES
+
+    def _is_known(self) -> bool:
+        name = self._argv()[0].rpartition("/")[2] if self._argv() else "sh"
+        return name in COMMANDS or name in _SHELL_NAMES
 
     async def _run(self, machine: FakeMachine) -> None:
         fault = pod_fault(self.pod.labels)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from lichen.drivers.base import GuestPower, GuestSpec, GuestState
 from lichen.drivers.fake.boot import boot_log
@@ -33,8 +34,8 @@ class FakeGuests:
             return
         if guest_fault(guest.files).kind == "disk":
             raise Permanent("InvalidImage", "The image is unusable (simulated).")
-        if guest.image is not None and not guest.image.exists():
-            raise Permanent("InvalidImage", f"There is no image at {guest.image}.")
+        if guest.image is not None:
+            _check(guest.image, guest.image_format)
         await self._machine.clock.sleep(self._machine.timing.disk)
         self._guest(guest).has_disk = True
 
@@ -92,22 +93,23 @@ class FakeGuests:
             changes.tell(None)
         self._listening.clear()
 
-    async def kill(self, guest_id: str) -> None:
-        """`kill -9` of the guest's process."""
+    async def kill(self, guest_id: str, power: GuestPower = GuestPower.CRASHED) -> None:
+        """`kill -9` of the guest's process; with GuestOff, the guest's own power-off."""
         guest = self._machine.guests.get(guest_id)
         if guest is not None and guest.power == GuestPower.RUNNING:
-            _end(guest, GuestPower.CRASHED, self._machine.clock.now())
+            _end(guest, power, self._machine.clock.now())
             self._machine.tell_guest(guest_id)
 
     def _guest(self, spec: GuestSpec) -> FakeGuest:
         return self._machine.guests.setdefault(spec.id, FakeGuest(spec))
 
     def _time_to_stop(self, guest: FakeGuest, grace: float) -> float:
-        """A guest that has booted answers the power button; others wait for the grace to pass."""
+        """A guest answers the power button once it has booted, within the grace or never."""
         timing = self._machine.timing
-        booted = self._machine.clock.now() >= guest.runs[-1][0] + timing.boot
-        deaf = not booted or guest_fault(guest.spec.files).kind == "hang"
-        return grace if deaf else min(grace, timing.shutdown)
+        if guest_fault(guest.spec.files).kind == "hang":
+            return grace
+        booting = max(0.0, guest.runs[-1][0] + timing.boot - self._machine.clock.now())
+        return min(grace, booting + timing.shutdown)
 
     def _power_on(self, guest: FakeGuest, fault: Fault) -> None:
         guest.power = GuestPower.RUNNING
@@ -121,6 +123,17 @@ class FakeGuests:
         if len(guest.runs) == run and guest.power == GuestPower.RUNNING:
             _end(guest, power, self._machine.clock.now())
             self._machine.tell_guest(guest.spec.id)
+
+
+def _check(image: Path, format: str) -> None:
+    """Refuse what an engine could not read. Permanent (InvalidImage)."""
+    try:
+        with image.open("rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise Permanent("InvalidImage", f"The image cannot be read: {error.strerror}.") from error
+    if format == "qcow2" and head != b"QFI\xfb":
+        raise Permanent("InvalidImage", "The image is not a qcow2 image, as it was said to be.")
 
 
 def _end(guest: FakeGuest, power: GuestPower, now: float) -> None:

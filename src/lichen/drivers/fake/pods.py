@@ -22,7 +22,7 @@ from lichen.drivers.fake.commands import Io
 from lichen.drivers.fake.containers import FakeContainer
 from lichen.drivers.fake.faults import pod_fault
 from lichen.drivers.fake.machine import Changes, FakeMachine, FakePod
-from lichen.model.errors import NotFound, Permanent, Temporary
+from lichen.model.errors import Permanent, Temporary
 
 MISSING = "missing.lichen.dev/"
 """Images of this registry cannot be pulled."""
@@ -97,6 +97,7 @@ class FakePods:
         if deaf:
             await self._machine.clock.sleep(grace)
         container.end(self._machine, 137 if deaf or grace <= 0 else 143)
+        self._machine.tell_pod(pod_uid)
 
     async def remove_container(self, pod_uid: str, name: str) -> None:
         pod = self._machine.pods.get(pod_uid)
@@ -122,7 +123,7 @@ class FakePods:
     async def exec(self, pod_uid: str, name: str, command: tuple[str, ...], *, tty: bool, stdin: bool) -> Exec:
         container = self._newest(pod_uid, name)
         if container is None or container.phase != ContainerPhase.RUNNING:
-            raise NotFound(f"container {name} of pod {pod_uid} does not run")
+            raise Permanent("NotRunning", f"Container {name} of pod {pod_uid} does not run.")
         incoming: asyncio.Queue[bytes | None] = asyncio.Queue()
         outgoing: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         error = 1 if tty else 2

@@ -43,6 +43,7 @@ class Shell:
     files: Mapping[str, str] | None = None
     cwd: str = "/"
     last: int = 0
+    arguments: tuple[str, ...] = ()
 
     async def run(self, argv: tuple[str, ...], io: Io) -> int:
         """Run a command to its end; its exit code."""
@@ -99,6 +100,7 @@ class Shell:
         flags = [arg for arg in args if arg.startswith("-")]
         rest = [arg for arg in args if not arg.startswith("-")]
         if any("c" in flag for flag in flags) and rest:
+            self.arguments = tuple(rest[1:])
             try:
                 return await self.script(rest[0], io)
             except Exit as exit:
@@ -239,5 +241,12 @@ class Shell:
             await self.script(match["command"], Io(written.append, lambda data: None))
             return b"".join(written).decode(errors="replace").rstrip("\n")
         name = match["braced"] or match["name"]
-        special = {"?": str(self.last), "$": "1", "#": "0", "@": ""}
+        if name.isdigit():
+            return self.arguments[int(name)] if int(name) < len(self.arguments) else ""
+        special = {
+            "?": str(self.last),
+            "$": "1",
+            "#": str(max(0, len(self.arguments) - 1)),
+            "@": " ".join(self.arguments[1:]),
+        }
         return special.get(name) or self.env.get(name) or match["default"] or ""

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent of one node: it wires what watches, what works and what answers, and runs until it is cancelled.
+
+    agent = Agent("node-1", state, guests, {"runc": pods}, networks, images, clock, root=path, facts=facts)
+    await agent.run()
+
+Simulated nodes of one process share `Shared`: one set of informers, one topology, one heart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lichen.agent.app import NodeApp
+from lichen.agent.heart import Heart
+from lichen.agent.networks import Networks
+from lichen.agent.node import NodeFacts, NodeKeeper
+from lichen.agent.pods import Pods
+from lichen.agent.references import Tokens
+from lichen.agent.servers import Servers
+from lichen.agent.sources import Sources
+from lichen.agent.topology import Topology
+from lichen.drivers.base import GuestDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.model.state import State
+from lichen.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+FULL_REPORT = 300.0
+"""Seconds between full reports of a Node's status; in between only the Lease is renewed."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the agents of one process have in common."""
+
+    sources: Sources
+    topology: Topology
+    heart: Heart
+
+    @classmethod
+    def of(cls, state: State, clock: Clock, node: str = "") -> Shared:
+        """node: watch only what is bound to that node; "" for all nodes."""
+        sources = Sources(state, node)
+        return cls(sources, Topology(sources), Heart(clock))
+
+    async def close(self) -> None:
+        self.topology.close()
+        await self.sources.close()
+
+
+class Agent:
+    """One node. `app` is the ASGI application that serves its logs, exec and consoles."""
+
+    def __init__(
+        self,
+        node_name: str,
+        state: State,
+        guests: GuestDriver,
+        pods: Mapping[str, PodDriver],
+        networks: NetworkDriver,
+        images: Path,
+        clock: Clock,
+        *,
+        root: Path,
+        facts: NodeFacts,
+        shared: Shared | None = None,
+        tokens: Tokens | None = None,
+        may_call: Callable[[str], bool] | None = None,
+    ) -> None:
+        """images: directory of images' bytes by id. root: the agent's own directory. may_call: whether a bearer
+        token may use `app`; None: everyone who can reach it may (in the same process)."""
+        self.name = node_name
+        self._own_shared = shared is None
+        self._shared = shared or Shared.of(state, clock, node_name)
+        sources, topology = self._shared.sources, self._shared.topology
+        self._clock = clock
+        self._keeper = NodeKeeper(state, facts)
+        host_ip = facts.addresses[0] if facts.addresses else ""
+        engine = facts.engine.partition("://")[0]
+        self.networks = Networks(node_name, state, networks, sources, topology, clock)
+        self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
+        self.pods = Pods(
+            node_name, state, pods, self.networks, sources, clock,
+            root=root, host_ip=host_ip, engine=engine, tokens=tokens,
+        )  # fmt: skip
+        self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
+        self.ready = asyncio.Event()
+        self._reported = 0.0
+
+    async def run(self) -> None:
+        """Register, adopt what runs, and keep at it until cancelled. What runs on the node goes on running."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._shared.sources.start()
+            tasks = [asyncio.create_task(pump) for pump in self._pumps()]
+            await self._start()
+            self.ready.set()
+            await asyncio.gather(*tasks)
+            await asyncio.Event().wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._close()
+
+    async def plug(self, pod_uid: str, netns: str) -> PortSpec | None:
+        """For the CNI plugin: plug the pod's Port into `netns`. None: it has none. Temporary: not yet."""
+        return await self.pods.plug(pod_uid, netns)
+
+    async def unplug(self, pod_uid: str) -> None:
+        """For the CNI plugin."""
+        await self.pods.unplug(pod_uid)
+
+    async def _start(self) -> None:
+        await self.networks.start()
+        self._shared.sources.listen(self.name, pod=self.pods.told, server=self.servers.told)
+        await self.servers.start()
+        await self.pods.start()
+        await self._keeper.register(self._clock.now())
+        await self._keeper.renew(self._clock.now())
+        self._reported = self._clock.now()
+        self._shared.heart.join(self.name, self._beat)
+
+    async def _close(self) -> None:
+        self.ready.clear()
+        self._shared.sources.forget(self.name)
+        await self._shared.heart.leave(self.name)
+        await self.servers.workers.close()
+        await self.pods.close()
+        await self.networks.close()
+        if self._own_shared:
+            await self._shared.close()
+
+    async def _beat(self) -> None:
+        now = self._clock.now()
+        await self._keeper.renew(now)
+        if now - self._reported >= FULL_REPORT:
+            await self._keeper.report(now)
+            self._reported = now
+
+    def _pumps(self) -> list[Coroutine[Any, Any, None]]:
+        drivers = {id(driver): driver for driver in self.pods.drivers.values()}
+        pumps = [_pump(driver.changes(), self.pods.pod_changed) for driver in drivers.values()]
+        return [_pump(self.servers.driver.changes(), self.servers.guest_changed), *pumps]
+
+
+async def _pump(changes: AsyncIterator[str], tell: Callable[[str], None]) -> None:
+    """Pass on what a driver tells until it ends."""
+    async for identity in changes:
+        tell(identity)

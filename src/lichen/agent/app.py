@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node answers: logs, exec, attach, consoles. An ASGI application that only the kernel may call.
+
+GET /healthz
+GET /pods/{namespace}/{name}/{container}/log?follow&previous&timestamps&tailLines&limitBytes&sinceSeconds&sinceTime
+WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tty
+WS  /pods/{namespace}/{name}/{container}/attach
+GET /servers/{namespace}/{name}/log?tail=
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from lichen.agent.logs import LogOptions, read_log
+from lichen.agent.pods import Pods
+from lichen.agent.servers import Servers
+from lichen.agent.sources import Sources
+from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
+from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver
+from lichen.model.data import Object
+from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Unauthorized
+from lichen.model.meta import uid_of
+from lichen.runtime.clock import Clock
+
+Scope = MutableMapping[str, Any]
+Query = dict[str, list[str]]
+
+
+class NodeApp:
+    """may_call: whether a bearer token may; None: whoever reaches the application may."""
+
+    def __init__(
+        self,
+        pods: Pods,
+        servers: Servers,
+        sources: Sources,
+        clock: Clock,
+        *,
+        may_call: Callable[[str], bool] | None = None,
+    ) -> None:
+        self._pods = pods
+        self._servers = servers
+        self._sources = sources
+        self._clock = clock
+        self._may_call = may_call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        query = parse_qs(scope.get("query_string", b"").decode(), keep_blank_values=True)
+        parts = [unquote(part) for part in scope["path"].strip("/").split("/")]
+        try:
+            if scope["type"] == "websocket":
+                await self._socket(scope, parts, query, receive, send)
+            else:
+                await self._get(scope, parts, query, receive, send)
+        except ApiError as error:
+            await _answer_error(scope, send, error)
+
+    async def _get(self, scope: Scope, parts: list[str], query: Query, receive: Receive, send: Send) -> None:
+        if parts == ["healthz"]:
+            await _answer(send, b"ok")
+            return
+        self._check(scope)
+        match parts:
+            case ["pods", namespace, name, container, "log"]:
+                await self._log(namespace, name, container, query, receive, send)
+            case ["servers", namespace, name, "log"]:
+                await _answer(send, await self._console(namespace, name, query))
+            case _:
+                raise NotFound(f"the node has no page {scope['path']}")
+
+    async def _socket(self, scope: Scope, parts: list[str], query: Query, receive: Receive, send: Send) -> None:
+        self._check(scope)
+        if len(parts) != 5 or parts[0] != "pods" or parts[4] not in ("exec", "attach"):
+            raise NotFound(f"the node has no page {scope['path']}")
+        protocol = protocol_of(list(scope.get("subprotocols") or []))
+        if protocol is None:
+            raise BadRequest("the WebSocket must offer v5.channel.k8s.io or v4.channel.k8s.io")
+        pod, driver, state = await self._running(*parts[1:4])
+        await receive()
+        if parts[4] == "attach":
+            await send({"type": "websocket.accept", "subprotocol": protocol})
+            await self._attach(pod, driver, state, query, receive, send)
+            return
+        command = tuple(query.get("command") or ())
+        if not command:
+            raise BadRequest("you must specify at least 1 command for the container")
+        tty = _flag(query, "tty")
+        run = await driver.exec(uid_of(pod), state.name, command, tty=tty, stdin=_flag(query, "stdin"))
+        await send({"type": "websocket.accept", "subprotocol": protocol})
+        stdout, stderr = _flag(query, "stdout"), _flag(query, "stderr") and not tty
+        await serve_exec(run, receive, send, stdout=stdout, stderr=stderr)
+
+    async def _attach(
+        self, pod: Object, driver: PodDriver, state: ContainerState, query: Query, receive: Receive, send: Send
+    ) -> None:
+        if _flag(query, "stdin"):
+            await refuse(send, "attaching to a container's stdin is not possible; use exec")
+            return
+        options = LogOptions(follow=True, tail=0)
+        await serve_output(self._follow(pod, driver, state, state.attempt, options), receive, send)
+
+    async def _log(self, namespace: str, name: str, container: str, query: Query, receive: Receive, send: Send) -> None:
+        options = LogOptions.of({key: values[-1] for key, values in query.items()}, self._clock.now())
+        pod, driver, state = await self._container(namespace, name, container)
+        if state is None:
+            raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {_waiting(pod, container)}')
+        attempt = state.attempt - 1 if options.previous else state.attempt
+        path = driver.log_path(uid_of(pod), container, attempt) if attempt >= 0 else None
+        if path is None or (options.previous and not path.exists()):
+            raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
+        await _stream(send, receive, self._follow(pod, driver, state, attempt, options))
+
+    async def _follow(
+        self, pod: Object, driver: PodDriver, state: ContainerState, attempt: int, options: LogOptions
+    ) -> AsyncIterator[bytes]:
+        uid, wake = uid_of(pod), asyncio.Event()
+
+        async def ended() -> bool:
+            newest = await _newest(driver, uid, state.name)
+            return newest is None or newest.attempt != attempt or newest.phase == ContainerPhase.EXITED
+
+        with self._pods.waking(uid, wake):
+            path = driver.log_path(uid, state.name, attempt)
+            async for chunk in read_log(path, options, ended, wake):
+                yield chunk
+
+    async def _console(self, namespace: str, name: str, query: Query) -> bytes:
+        server = self._sources.servers.get(name, namespace)
+        if server is None or not self._servers.is_mine(server):
+            raise NotFound(f'servers "{name}" not found on this node', kind="servers", name=name)
+        tail = query.get("tail", ["0"])[-1] or "0"
+        if not tail.isdigit():
+            raise BadRequest(f"tail must be a number of at least 0, not {tail!r}")
+        return await self._servers.driver.console(server["spec"]["id"], tail=int(tail))
+
+    async def _container(
+        self, namespace: str, name: str, container: str
+    ) -> tuple[Object, PodDriver, ContainerState | None]:
+        pod = self._sources.pods.get(name, namespace)
+        driver = self._pods.driver_of(pod) if pod is not None and self._pods.is_mine(pod) else None
+        if pod is None or driver is None:
+            raise NotFound(f'pods "{name}" not found on this node', kind="pods", name=name)
+        specs = [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+        if container not in [spec["name"] for spec in specs]:
+            raise BadRequest(f"container {container} is not valid for pod {name}")
+        return pod, driver, await _newest(driver, uid_of(pod), container)
+
+    async def _running(self, namespace: str, name: str, container: str) -> tuple[Object, PodDriver, ContainerState]:
+        pod, driver, state = await self._container(namespace, name, container)
+        if state is None or state.phase != ContainerPhase.RUNNING:
+            raise NotFound(f'container "{container}" of pod "{name}" is not running', kind="pods", name=name)
+        return pod, driver, state
+
+    def _check(self, scope: Scope) -> None:
+        if self._may_call is None:
+            return
+        header = dict(scope.get("headers") or []).get(b"authorization", b"").decode(errors="replace")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("Unauthorized")
+        if not self._may_call(token):
+            raise Forbidden("only the kernel may call a node")
+
+
+async def _newest(driver: PodDriver, uid: str, container: str) -> ContainerState | None:
+    state = (await driver.discover()).get(uid)
+    return next((c for c in state.containers if c.name == container), None) if state is not None else None
+
+
+def _waiting(pod: Object, container: str) -> str:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    state = next((s.get("state") or {} for s in statuses if s["name"] == container), {})
+    reason: str = (state.get("waiting") or {}).get("reason") or "ContainerCreating"
+    return reason
+
+
+async def _stream(send: Send, receive: Receive, chunks: AsyncIterator[bytes]) -> None:
+    """Answer with what `chunks` yields; stop when the client goes away."""
+    headers = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def pour() -> None:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+    tasks = [asyncio.create_task(pour()), asyncio.create_task(gone())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _answer(send: Send, body: bytes, status: int = 200, content_type: bytes = b"text/plain") -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _answer_error(scope: Scope, send: Send, error: ApiError) -> None:
+    """A Status; before a WebSocket was accepted, as the answer to its handshake."""
+    status = {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": error.message, "reason": error.reason, "code": error.code,
+    }  # fmt: skip
+    body = msgspec.json.encode(status)
+    if scope["type"] == "http":
+        await _answer(send, body, error.code, b"application/json")
+        return
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+        return
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": error.code, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return
+
+
+def _flag(query: Query, name: str) -> bool:
+    return (query.get(name) or [""])[-1].lower() in ("true", "1")

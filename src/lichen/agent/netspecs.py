@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From objects to what a network driver wants: networks with their leases, ports, service rules. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.port import Port
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from lichen.model.meta import labels_of, name_of, namespace_of
+
+SERVICE_NAME = "kubernetes.io/service-name"
+
+
+def network_spec(network: Object, subnets: Iterable[Object], ports: Iterable[Object]) -> NetworkSpec:
+    """A network with its subnets and a lease for each of its ports that has an address, in a stable order."""
+    spec = Network.of(network).spec
+    return NetworkSpec(
+        id=spec.id,
+        mtu=spec.mtu,
+        segment=spec.segment,
+        subnets=tuple(sorted((_subnet(s) for s in subnets), key=lambda s: s.id)),
+        leases=tuple(sorted((lease for p in ports if (lease := _lease(p))), key=lambda lease: lease.port_id)),
+    )
+
+
+def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortSpec:
+    """An interface, with the prefix lengths and the gateway of its subnets."""
+    typed, net = Port.of(port).spec, Network.of(network).spec
+    known = {subnet["spec"]["id"]: Subnet.of(subnet).spec for subnet in subnets}
+    addresses, gateway = [], ""
+    for fixed in typed.fixed_ips:
+        subnet = known.get(fixed.subnet_id)
+        width = 128 if ":" in fixed.ip_address else 32
+        prefix = ipaddress.ip_network(subnet.cidr, strict=False).prefixlen if subnet else width
+        addresses.append((fixed.ip_address, prefix))
+        gateway = gateway or (subnet.gateway_ip or "" if subnet else "")
+    return PortSpec(
+        id=typed.id,
+        network_id=typed.network_id,
+        mac=typed.mac,
+        addresses=tuple(addresses),
+        gateway=gateway,
+        mtu=net.mtu,
+        port_security=net.port_security,
+    )
+
+
+def has_addresses(port: Object) -> bool:
+    """Whether admission gave the port its MAC address and its addresses."""
+    spec = port["spec"]
+    fixed = spec.get("fixedIps") or []
+    return bool(spec.get("id") and spec.get("mac") and fixed and all(f.get("ipAddress") for f in fixed))
+
+
+def subnets_known(port: Object, subnets: Iterable[Object]) -> bool:
+    """Whether the subnet of each of the port's addresses is among these."""
+    known = {subnet["spec"].get("id") for subnet in subnets}
+    return all(fixed.get("subnetId") in known for fixed in port["spec"].get("fixedIps") or [])
+
+
+def service_rules(
+    services: Iterable[Object], slices: Iterable[Object], network_of: Mapping[str, str]
+) -> dict[str, tuple[ServiceRule, ...]]:
+    """Rules by network id. network_of: the network of a pod's address, by its uid; endpoints that are no pod's, or
+    are on the host's network, are reached from every network (key "").
+
+    A service has a rule on each network on which it has endpoints; one without any endpoint refuses, on all.
+    """
+    by_service: dict[tuple[str, str], list[Object]] = {}
+    for piece in slices:
+        owner = labels_of(piece).get(SERVICE_NAME)
+        if owner:
+            by_service.setdefault((namespace_of(piece), owner), []).append(piece)
+    rules: dict[str, list[ServiceRule]] = {}
+    for service in services:
+        pieces = by_service.get((namespace_of(service), name_of(service)), [])
+        for rule in _rules(service, pieces, network_of):
+            rules.setdefault(rule.network_id, []).append(rule)
+    return {network: tuple(sorted(some, key=lambda r: (r.ip, r.protocol, r.port))) for network, some in rules.items()}
+
+
+def rules_on(networks: Iterable[str], by_network: Mapping[str, tuple[ServiceRule, ...]]) -> tuple[ServiceRule, ...]:
+    """The rules of one node: those of the networks it has, joined with those that hold everywhere."""
+    result: list[ServiceRule] = []
+    for network in sorted(networks):
+        own = {(r.ip, r.protocol, r.port): r for r in by_network.get(network, ())}
+        for rule in by_network.get("", ()):
+            key = (rule.ip, rule.protocol, rule.port)
+            local = own.get(key)
+            endpoints = (*(local.endpoints if local else ()), *rule.endpoints)
+            own[key] = ServiceRule(network, rule.ip, rule.protocol, rule.port, endpoints)
+        result += own.values()
+    return tuple(result)
+
+
+def _rules(service: Object, pieces: list[Object], network_of: Mapping[str, str]) -> Iterable[ServiceRule]:
+    spec = service["spec"]
+    addresses = [ip for ip in spec.get("clusterIPs") or [spec.get("clusterIP")] if ip and ip != "None"]
+    for port in spec.get("ports") or [] if addresses else []:
+        protocol = port.get("protocol") or "TCP"
+        found = _endpoints(pieces, port.get("name") or "", protocol, network_of)
+        for ip in addresses:
+            for network, endpoints in (found or {"": []}).items():
+                same_family = tuple(e for e in endpoints if (":" in e[0]) is (":" in ip))
+                yield ServiceRule(network, ip, protocol, port["port"], same_family)
+
+
+def _endpoints(
+    pieces: list[Object], name: str, protocol: str, network_of: Mapping[str, str]
+) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for piece in pieces:
+        ports = [
+            p for p in piece.get("ports") or []
+            if (p.get("name") or "") == name and (p.get("protocol") or "TCP") == protocol and p.get("port")
+        ]  # fmt: skip
+        for endpoint in piece.get("endpoints") or [] if ports else []:
+            if (endpoint.get("conditions") or {}).get("ready") is False:
+                continue
+            network = network_of.get((endpoint.get("targetRef") or {}).get("uid", ""), "")
+            found.setdefault(network, []).extend((ip, ports[0]["port"]) for ip in endpoint.get("addresses") or [])
+    return {network: sorted(set(endpoints)) for network, endpoints in found.items()}
+
+
+def _subnet(subnet: Object) -> SubnetSpec:
+    spec = Subnet.of(subnet).spec
+    return SubnetSpec(
+        id=spec.id,
+        cidr=spec.cidr,
+        gateway=spec.gateway_ip or "",
+        dhcp=spec.dhcp,
+        dns_nameservers=tuple(spec.dns_nameservers),
+        host_routes=tuple((route.destination, route.nexthop) for route in spec.host_routes),
+    )
+
+
+def _lease(port: Object) -> Lease | None:
+    if not has_addresses(port):
+        return None
+    spec = port["spec"]
+    name = name_of(port)
+    owner = next((o["name"] for o in port["metadata"].get("ownerReferences") or []), "")
+    addresses = tuple(fixed["ipAddress"] for fixed in spec["fixedIps"])
+    return Lease(spec["id"], spec["mac"], (owner or name).split(".")[0][:63], addresses)

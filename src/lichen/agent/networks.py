@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of one node: there before the first port is plugged, gone with the last, current in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable
+
+from lichen.agent.sources import Sources
+from lichen.agent.topology import Topology
+from lichen.agent.workers import Workers
+from lichen.drivers.base import NetworkDriver, NetworkSpec, PortSpec, ServiceRule
+from lichen.kinds.network.port import Port
+from lichen.model.data import Object
+from lichen.model.errors import Conflict, NotFound, Temporary
+from lichen.model.meta import name_of, namespace_of
+from lichen.model.state import State
+from lichen.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+SERVICES = ""
+"""The key of the services' rules among the networks' ids."""
+
+
+class Networks:
+    """Plugs and unplugs ports, and keeps what it plugged them into."""
+
+    def __init__(
+        self, node: str, state: State, driver: NetworkDriver, sources: Sources, topology: Topology, clock: Clock
+    ) -> None:
+        self.driver = driver
+        self.workers = Workers(self._sync, clock)
+        self._node = node
+        self._state = state
+        self._sources = sources
+        self._topology = topology
+        self._applied: dict[str, NetworkSpec] = {}
+        self._rules: tuple[ServiceRule, ...] | None = None
+        self._plugged: dict[str, str] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        topology.listen(node, self._changed)
+
+    async def start(self) -> None:
+        """Find what is here, remove the ports and networks that nobody has, and bring the rest up to date."""
+        networks, ports = await self.driver.discover()
+        for port_id in ports:
+            port = next(iter(self._sources.ports.by_index("id", port_id)), None)
+            if port is None:
+                await self.driver.unplug(port_id)
+            else:
+                self._plugged[port_id] = port["spec"].get("networkId") or ""
+        for network_id in networks:
+            if self._topology.network(network_id) is None:
+                await self.driver.remove_network(network_id)
+            else:
+                await self._ensure(network_id)
+        await self._sync(SERVICES)
+
+    async def close(self) -> None:
+        self._topology.forget(self._node)
+        await self.workers.close()
+
+    def spec(self, port: Object) -> PortSpec | None:
+        """None while the port cannot be plugged yet."""
+        return self._topology.port(port)
+
+    async def plug_tap(self, port: Object) -> str:
+        """The name of the tap that a guest is to use. Temporary: the port is not ready."""
+        spec = await self._prepare(port)
+        tap = await self.driver.plug_tap(spec)
+        await self._mark_up(port, spec)
+        return tap
+
+    async def plug_namespace(self, port: Object, netns: str) -> PortSpec:
+        """The interface of a pod, plugged into its network namespace. Temporary: the port is not ready."""
+        spec = await self._prepare(port)
+        await self.driver.plug_namespace(spec, netns)
+        await self._mark_up(port, spec)
+        return spec
+
+    async def unplug(self, port_id: str) -> None:
+        await self.driver.unplug(port_id)
+        self._plugged.pop(port_id, None)
+        port = next(iter(self._sources.ports.by_index("id", port_id)), None)
+        if port is not None:
+            await self.report(port, "DOWN")
+
+    async def report(self, port: Object, phase: str) -> None:
+        """Say in a Port's status whether it carries traffic; a port that is gone needs no report."""
+        if (port.get("status") or {}).get("phase") == phase:
+            return
+        try:
+            await self._state.patch(
+                Port.KIND, name_of(port), namespace_of(port), {"status": {"phase": phase}}, subresource="status"
+            )
+        except (NotFound, Conflict) as gone:
+            log.info("port %s: %s", name_of(port), gone)
+
+    async def _prepare(self, port: Object) -> PortSpec:
+        spec = self._topology.port(port)
+        if spec is None:
+            raise Temporary(f"Port {name_of(port)} has no addresses yet.", delay=0.2)
+        await self._ensure(spec.network_id)
+        return spec
+
+    async def _mark_up(self, port: Object, spec: PortSpec) -> None:
+        self._plugged[spec.id] = spec.network_id
+        await self.report(port, "ACTIVE")
+
+    def _changed(self, networks: frozenset[str], services: bool) -> None:
+        for network_id in networks & self._applied.keys():
+            self.workers.poke(network_id)
+        if services and self._applied:
+            self.workers.poke(SERVICES)
+        for port_id in [p for p in self._plugged if not self._sources.ports.by_index("id", p)]:
+            self.workers.poke(("unplug", port_id))
+
+    async def _sync(self, key: Hashable) -> float | None:
+        if isinstance(key, tuple):
+            await self.unplug(key[1])
+        elif key == SERVICES:
+            rules = self._topology.rules(frozenset(self._applied))
+            if rules != self._rules:
+                await self.driver.ensure_services(rules)
+                self._rules = rules
+        else:
+            await self._ensure(str(key))
+        return None
+
+    async def _ensure(self, network_id: str) -> None:
+        """Make the network what it should be; only what changed reaches the driver, one change at a time."""
+        async with self._locks.setdefault(network_id, asyncio.Lock()):
+            spec = self._topology.network(network_id)
+            if spec is None:
+                await self._remove(network_id)
+                return
+            held = self._applied.get(network_id)
+            if held is spec or held == spec:
+                return
+            await self.driver.ensure_network(spec)
+            new = network_id not in self._applied
+            self._applied[network_id] = spec
+            if new:
+                self.workers.poke(SERVICES)
+
+    async def _remove(self, network_id: str) -> None:
+        if network_id in self._plugged.values():
+            raise Temporary(f"Network {network_id} is gone, but a port is still plugged into it.", delay=1.0)
+        await self.driver.remove_network(network_id)
+        self._applied.pop(network_id, None)
+        self.workers.poke(SERVICES)

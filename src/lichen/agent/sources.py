@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What agents watch. A real node has a `Sources` of its own; simulated nodes of one process share one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from lichen.kinds.builtin import ENDPOINT_SLICE, POD, SERVICE
+from lichen.kinds.compute.server import Server
+from lichen.kinds.image.image import Image
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.port import Port
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from lichen.model.kind import Kind
+from lichen.model.meta import uid_of
+from lichen.model.state import State
+from lichen.runtime.informer import Informer
+
+Listener = Callable[[Object], None]
+
+
+class Sources:
+    """Informers on what nodes need. node: watch only the pods and servers of that node; "" for those of all."""
+
+    def __init__(self, state: State, node: str = "") -> None:
+        def informer(kind: Kind, fields: str = "") -> Informer:
+            return Informer(state, kind, fields=fields)
+
+        self.pods = informer(POD, f"spec.nodeName={node}" if node else "")
+        self.servers = informer(Server.KIND, f"spec.node={node}" if node else "")
+        self.ports = informer(Port.KIND)
+        self.networks = informer(Network.KIND)
+        self.subnets = informer(Subnet.KIND)
+        self.images = informer(Image.KIND)
+        self.services = informer(SERVICE)
+        self.slices = informer(ENDPOINT_SLICE)
+        self._index()
+        self._pods: dict[str, Listener] = {}
+        self._servers: dict[str, Listener] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.pods.subscribe(self._told(self._pods, "nodeName"))
+        self.servers.subscribe(self._told(self._servers, "node"))
+        self.ports.subscribe(self._port_event)
+        self.images.subscribe(self._image_event)
+        self.networks.subscribe(self._network_event)
+        self.subnets.subscribe(self._network_event)
+
+    async def start(self) -> None:
+        """Begin to watch; returns when all is known. Starting twice is starting once."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(informer.run()) for informer in self._all()]
+        await asyncio.gather(*(informer.synced() for informer in self._all()))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def listen(self, node: str, *, pod: Listener, server: Listener) -> None:
+        """Have what happens to a node's pods and servers told."""
+        self._pods[node], self._servers[node] = pod, server
+
+    def forget(self, node: str) -> None:
+        self._pods.pop(node, None)
+        self._servers.pop(node, None)
+
+    def pods_of(self, node: str) -> list[Object]:
+        return list(self.pods.by_index("node", node))
+
+    def servers_of(self, node: str) -> list[Object]:
+        return list(self.servers.by_index("node", node))
+
+    def ports_of(self, device_id: str) -> list[Object]:
+        """Ports of a server (by its id) or a pod (by its uid)."""
+        return list(self.ports.by_index("device", device_id))
+
+    def _all(self) -> tuple[Informer, ...]:
+        return (
+            self.networks, self.subnets, self.ports, self.images, self.services, self.slices, self.pods, self.servers,
+        )  # fmt: skip
+
+    def _index(self) -> None:
+        self.pods.add_index("node", lambda pod: _value(pod, "nodeName"))
+        self.pods.add_index("uid", lambda pod: [uid_of(pod)])
+        self.servers.add_index("node", lambda server: _value(server, "node"))
+        self.servers.add_index("image", lambda server: _value(server, "imageId"))
+        self.servers.add_index("id", lambda server: _value(server, "id"))
+        self.ports.add_index("device", lambda port: _value(port, "deviceId"))
+        self.ports.add_index("network", lambda port: _value(port, "networkId"))
+        self.ports.add_index("id", lambda port: _value(port, "id"))
+        self.networks.add_index("id", lambda network: _value(network, "id"))
+        self.subnets.add_index("network", lambda subnet: _value(subnet, "networkId"))
+
+    def _port_event(self, event: Any, port: Object, old: Object | None) -> None:
+        """A port is what its server or pod waits for."""
+        if old is not None and event == "MODIFIED" and old["spec"] == port["spec"]:
+            return
+        device = port["spec"].get("deviceId") or ""
+        for pod in self.pods.by_index("uid", device):
+            self._tell(self._pods, pod, "nodeName")
+        for server in self.servers.by_index("id", device):
+            self._tell(self._servers, server, "node")
+
+    def _image_event(self, event: Any, image: Object, old: Object | None) -> None:
+        if old is None or (old.get("status") or {}).get("phase") != (image.get("status") or {}).get("phase"):
+            for server in self.servers.by_index("image", image["spec"].get("id") or ""):
+                self._tell(self._servers, server, "node")
+
+    def _network_event(self, event: Any, obj: Object, old: Object | None) -> None:
+        """A network or a subnet that was not known before: its ports may be plugged now."""
+        if event == "ADDED":
+            network_id = obj["spec"].get("networkId") or obj["spec"].get("id") or ""
+            for port in self.ports.by_index("network", network_id):
+                self._port_event(event, port, None)
+
+    @staticmethod
+    def _tell(listeners: dict[str, Listener], obj: Object, field: str) -> None:
+        listener = listeners.get(obj["spec"].get(field) or "")
+        if listener is not None:
+            listener(obj)
+
+    def _told(self, listeners: dict[str, Listener], field: str) -> Callable[[Any, Object, Object | None], None]:
+        def tell(event: Any, obj: Object, old: Object | None) -> None:
+            for node in {(o["spec"].get(field) or "") for o in (obj, old) if o is not None}:
+                listener = listeners.get(node)
+                if listener is not None:
+                    listener(obj)
+
+        return tell
+
+
+def _value(obj: Object, field: str) -> list[str]:
+    """What an index files the object under: nothing if the field is empty."""
+    value = obj["spec"].get(field)
+    return [value] if value else []

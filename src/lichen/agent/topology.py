@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every node's network driver is to be told, worked out once for all agents of a process.
+
+An event marks what it touches; after a moment's gathering the agents are told which networks, and whether the services'
+rules, are new. Reading is always up to date: a spec that was marked is built when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from lichen.agent.netspecs import (
+    has_addresses,
+    network_spec,
+    port_spec,
+    rules_on,
+    service_rules,
+    subnets_known,
+)
+from lichen.agent.sources import Sources
+from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
+from lichen.model.data import Object
+
+GATHER = 0.05
+"""Seconds for which events are gathered before the nodes are told."""
+
+Listener = Callable[[frozenset[str], bool], None]
+
+
+class Topology:
+    """Networks and service rules as `Sources` knows them."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._specs: dict[str, NetworkSpec] = {}
+        self._rules: dict[str, tuple[ServiceRule, ...]] | None = None
+        self._dirty: set[str] = set()
+        self._services_dirty = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._listeners: dict[str, Listener] = {}
+        sources.networks.subscribe(self._network_event)
+        sources.subnets.subscribe(self._network_event)
+        sources.ports.subscribe(self._network_event)
+        sources.services.subscribe(self._service_event)
+        sources.slices.subscribe(self._service_event)
+
+    def listen(self, node: str, listener: Listener) -> None:
+        """listener(networks that changed, whether services did)."""
+        self._listeners[node] = listener
+
+    def forget(self, node: str) -> None:
+        self._listeners.pop(node, None)
+
+    def network(self, network_id: str) -> NetworkSpec | None:
+        """The network as it is now; None if there is none."""
+        spec = self._specs.get(network_id)
+        if spec is None:
+            network = self._network_object(network_id)
+            if network is None:
+                return None
+            subnets, ports = self._sources.subnets, self._sources.ports
+            spec = network_spec(network, subnets.by_index("network", network_id), ports.by_index("network", network_id))
+            self._specs[network_id] = spec
+        return spec
+
+    def port(self, port: Object) -> PortSpec | None:
+        """The interface of a port; None while it lacks its addresses or its network is not known."""
+        network_id = port["spec"].get("networkId") or ""
+        network = self._network_object(network_id)
+        subnets = self._sources.subnets.by_index("network", network_id)
+        if network is None or not has_addresses(port) or not subnets_known(port, subnets):
+            return None
+        return port_spec(port, network, subnets)
+
+    def rules(self, networks: frozenset[str]) -> tuple[ServiceRule, ...]:
+        """The service rules of a node that has these networks."""
+        if self._rules is None:
+            owners = {
+                port["spec"].get("deviceId") or "": port["spec"].get("networkId") or ""
+                for port in self._sources.ports.items.values()
+                if port["spec"].get("deviceOwner") == "pod"
+            }
+            self._rules = service_rules(
+                self._sources.services.items.values(), self._sources.slices.items.values(), owners
+            )
+        return rules_on(networks, self._rules)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _network_object(self, network_id: str) -> Object | None:
+        return next(iter(self._sources.networks.by_index("id", network_id)), None) if network_id else None
+
+    def _network_event(self, event: Any, obj: Object, old: Object | None) -> None:
+        own = obj["spec"].get("id") if obj["kind"] == "Network" else obj["spec"].get("networkId")
+        if not own or (old is not None and old["spec"] == obj["spec"] and event == "MODIFIED"):
+            return
+        self._specs.pop(own, None)
+        self._dirty.add(own)
+        if obj["spec"].get("deviceOwner") == "pod":
+            self._rules = None
+            self._services_dirty = True
+        self._arm()
+
+    def _service_event(self, event: Any, obj: Object, old: Object | None) -> None:
+        self._rules = None
+        self._services_dirty = True
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        networks, self._dirty = frozenset(self._dirty), set()
+        services, self._services_dirty = self._services_dirty, False
+        for listener in tuple(self._listeners.values()):
+            listener(networks, services)
