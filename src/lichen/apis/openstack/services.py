@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from lichen.apis.openstack import identity
+from lichen.apis.openstack.compute import service as compute
+from lichen.apis.openstack.identity import service as identity
+from lichen.apis.openstack.image import service as image
+from lichen.apis.openstack.network import service as network
 from lichen.apis.openstack.routing import Service
 
-SERVICES: tuple[Service, ...] = (identity.SERVICE,)
+SERVICES: tuple[Service, ...] = (identity.SERVICE, compute.SERVICE, image.SERVICE, network.SERVICE)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admission of identity's kinds: ids and names that are unique, what goes with a thing when it goes, and that the
+directory has seen a write before its answer leaves."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+from lichen.kernel.admission import Request
+from lichen.kernel.identity.credentials import secret_name
+from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_id, project_name
+from lichen.kernel.identity.mirror import Index
+from lichen.kinds.builtin import NAMESPACE, SECRET
+from lichen.kinds.identity.domain import Domain
+from lichen.kinds.identity.group import Group
+from lichen.kinds.identity.role import Role
+from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.user import User
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, Conflict, Forbidden, NotFound
+from lichen.model.kind import Kind
+from lichen.model.meta import name_of, uid_of
+from lichen.model.names import SYSTEM_NAMESPACE
+
+NAMED = (User.KIND, Group.KIND, Role.KIND, Domain.KIND, NAMESPACE)
+ALL_VERBS = ("create", "update", "delete")
+
+
+class SeenAtOnce:
+    """After a write, the directory reads it back, so that the next request is answered by it."""
+
+    verbs: tuple[str, ...] = ALL_VERBS
+
+    def __init__(self, directory: Directory) -> None:
+        self.kinds: tuple[Kind, ...] | None = directory.kinds
+        self._directory = directory
+
+    async def admit(self, request: Request) -> None:
+        name = request.object["metadata"].get("name") or request.name
+        request.done.append(lambda: self._directory.refresh(request.kind, name, request.namespace))
+
+
+class Identities:
+    """Fills ids and names; keeps a name in its domain to one thing; removes what depends on what is deleted."""
+
+    kinds: tuple[Kind, ...] | None = (*NAMED, RoleAssignment.KIND)
+    verbs: tuple[str, ...] = ALL_VERBS
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._pending: set[tuple[str, str, str]] = set()
+
+    async def admit(self, request: Request) -> None:
+        if request.verb == "delete":
+            await self._admit_delete(request)
+        elif request.kind == RoleAssignment.KIND:
+            self._check_assignment(request.object["spec"])
+            if request.name != RoleAssignment.of(request.object).spec.handle():
+                raise BadRequest("metadata.name: of a role assignment it is the digest of its spec.")
+        else:
+            if request.kind != NAMESPACE:
+                _fill(request)
+                self._check_id(request)
+            self._claim_name(request)
+
+    def _check_id(self, request: Request) -> None:
+        spec, index = request.object["spec"], self._ids(request.kind)
+        if request.verb == "create" and index.has(spec["id"]):
+            raise Conflict(f"{request.kind.kind} with id {spec['id']} exists already.", kind=request.kind.kind)
+        if request.kind in (User.KIND, Group.KIND) and self._directory.domain(spec["domainId"]) is None:
+            raise BadRequest(f"Could not find domain: {spec['domainId']}.")
+
+    def _ids(self, kind: Kind) -> Index:
+        directory = self._directory
+        indexes = {User.KIND: directory.users_by_id, Group.KIND: directory.groups_by_id}
+        return indexes.get(kind) or (directory.roles_by_id if kind == Role.KIND else directory.domains_by_id)
+
+    def _claim_name(self, request: Request) -> None:
+        """Within a process, the claim stands until the directory has seen the write."""
+        domain, name = _full_name(request.kind, request.object)
+        if request.old is not None and _full_name(request.kind, request.old) == (domain, name):
+            return
+        taken = next((o for o in self._same_name(request.kind, domain, name) if not _is_same(o, request)), None)
+        claim = (request.kind.plural, domain, name)
+        if taken is not None or claim in self._pending:
+            raise Conflict(
+                f"Conflict occurred attempting to store {_noun(request.kind)} - "
+                f"Duplicate entry found with name {name}" + (f" at domain ID {domain}." if domain else "."),
+                kind=request.kind.plural,
+            )
+        self._pending.add(claim)
+        request.undo.append(self._release(claim))
+        request.done.append(self._release(claim))
+
+    def _release(self, claim: tuple[str, str, str]) -> Callable[[], Awaitable[object]]:
+        async def release() -> None:
+            self._pending.discard(claim)
+
+        return release
+
+    def _same_name(self, kind: Kind, domain: str, name: str) -> list[Object]:
+        directory = self._directory
+        if kind == Domain.KIND:
+            return directory.domains_by_name.all(name)
+        indexes = {
+            User.KIND: directory.users_by_name,
+            Group.KIND: directory.groups_by_name,
+            Role.KIND: directory.roles_by_name,
+            NAMESPACE: directory.projects_by_name,
+        }
+        return indexes[kind].all((domain, name))
+
+    def _check_assignment(self, spec: Object) -> None:
+        directory = self._directory
+        if directory.roles_by_id.one(spec["roleId"]) is None:
+            raise NotFound(f"Could not find role: {spec['roleId']}.")
+        actors = [spec.get("userId") or "", spec.get("groupId") or ""]
+        targets = [spec.get("projectId") or "", spec.get("domainId") or "", "system" if spec.get("system") else ""]
+        if sum(map(bool, actors)) != 1 or sum(map(bool, targets)) != 1:
+            raise BadRequest("An assignment is of one user or group, on one project, domain or the system.")
+        if actors[0] and directory.user(actors[0]) is None:
+            raise NotFound(f"Could not find user: {actors[0]}.")
+        if actors[1] and directory.groups_by_id.one(actors[1]) is None:
+            raise NotFound(f"Could not find group: {actors[1]}.")
+        if targets[0] and directory.projects_by_id.one(targets[0]) is None:
+            raise NotFound(f"Could not find project: {targets[0]}.")
+        if targets[1] and directory.domain(targets[1]) is None:
+            raise NotFound(f"Could not find domain: {targets[1]}.")
+
+    # --- deletion ---
+
+    async def _admit_delete(self, request: Request) -> None:
+        if request.kind == Domain.KIND:
+            self._check_domain_is_empty(request.object)
+        if request.kind != RoleAssignment.KIND:
+            request.done.append(lambda: self._remove_dependents(request))
+
+    def _check_domain_is_empty(self, domain: Object) -> None:
+        if domain["spec"].get("enabled", True):
+            raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+        id = domain["spec"]["id"]
+        people = [*self._directory.users.items.values(), *self._directory.groups.items.values()]
+        if any(o["spec"].get("domainId") == id for o in people) or any(
+            project_domain(p) == id for p in self._directory.projects.items.values()
+        ):
+            raise Conflict("The domain still has users, groups or projects: delete them first.")
+
+    async def _remove_dependents(self, request: Request) -> None:
+        gone = request.object
+        id = project_id(gone) if request.kind == NAMESPACE else gone.get("spec", {}).get("id", "")
+        for assignment in self._directory.assignments_by_part.all(id) if id else []:
+            await _delete(request, RoleAssignment.KIND, name_of(assignment))
+            await self._directory.refresh(RoleAssignment.KIND, name_of(assignment))
+        if request.kind == User.KIND:
+            await _delete(request, SECRET, secret_name(name_of(gone)), SYSTEM_NAMESPACE)
+            for group in self._directory.groups_by_user.all(id):
+                users = [user for user in group["spec"]["users"] if user != id]
+                await request.state.patch(Group.KIND, name_of(group), "", {"spec": {"users": users}})
+
+
+async def _delete(request: Request, kind: Kind, name: str, namespace: str = "") -> None:
+    try:
+        await request.state.delete(kind, name, namespace)
+    except NotFound:
+        return
+
+
+def _fill(request: Request) -> None:
+    spec = request.object.setdefault("spec", {})
+    spec["id"] = spec.get("id") or uuid.uuid4().hex
+    spec["displayName"] = spec.get("displayName") or request.object["metadata"].get("name", "")
+    if len(spec["id"]) > 64 or not spec["id"].replace("-", "").replace("_", "").isalnum():
+        raise BadRequest("spec.id: up to 64 letters, digits, - and _.")
+    limit = 64 if request.kind == Domain.KIND else 255
+    if len(spec["displayName"]) > limit:
+        raise BadRequest(f"spec.displayName: at most {limit} characters.")
+    if request.kind in (User.KIND, Group.KIND):
+        spec["domainId"] = spec.get("domainId") or "default"
+
+
+def _full_name(kind: Kind, obj: Object) -> tuple[str, str]:
+    if kind == NAMESPACE:
+        return project_domain(obj), project_name(obj)
+    if kind == Domain.KIND:
+        return "", display_name(obj)
+    return obj["spec"].get("domainId") or "", display_name(obj)
+
+
+def _is_same(other: Object, request: Request) -> bool:
+    return request.old is not None and uid_of(other) == uid_of(request.old)
+
+
+def _noun(kind: Kind) -> str:
+    return "project" if kind == NAMESPACE else kind.kind.lower()

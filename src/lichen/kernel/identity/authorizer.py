@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: RBAC, OpenStack roles as bindings in their project's namespace, and what is shared.
+
+Both languages are answered here, from memory, live: a changed role or binding counts from the next request on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
+from lichen.kernel.identity.directory import Directory
+from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
+from lichen.kinds.identity.user import User
+from lichen.kinds.image.image import Image
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest
+from lichen.model.kind import Kind
+from lichen.model.selectors import parse_fields
+from lichen.model.state import Caller
+
+READS = frozenset(("get", "list", "watch"))
+PUBLIC = frozenset(("public", "community"))
+REMEMBERED = 20_000
+_Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
+
+
+class Authorizer:
+    """Decides from memory; never waits."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._rights = -1
+        self._rule_sets: dict[_Who, RuleSet] = {}
+
+    def refusal(
+        self,
+        caller: Caller,
+        verb: str,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        subresource: str = "",
+        fields: str = "",
+    ) -> str | None:
+        """None: `caller` may. "": no rule allows it. (As `access.Authorizer`.)"""
+        if caller.is_admin:
+            return None
+        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
+            return None
+        if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
+            return None
+        return ""
+
+    def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
+        """The same for a path that is no resource: /version, /metrics, /apis."""
+        if caller.is_admin or self.rule_set(caller, "").allows_path(verb, path):
+            return None
+        return ""
+
+    def rule_set(self, caller: Caller, namespace: str) -> RuleSet:
+        """The rules that hold for a caller in a namespace ("": those that hold in all of them)."""
+        if self._rights != self._directory.rights or len(self._rule_sets) > REMEMBERED:
+            self._rights = self._directory.rights
+            self._rule_sets.clear()
+        own = _roles_here(caller, namespace)
+        who = (caller.name, caller.groups, namespace, own)
+        found = self._rule_sets.get(who)
+        if found is None:
+            found = self._rule_sets[who] = RuleSet(self._rules(caller, namespace, own))
+        return found
+
+    def _rules(self, caller: Caller, namespace: str, roles: tuple[str, ...]) -> Iterator[Rule]:
+        subjects = [f"User:{caller.name}", *(f"Group:{group}" for group in caller.groups)]
+        for subject in subjects:
+            for binding in self._directory.cluster_bindings_by_subject.all(subject):
+                yield from self.referenced_rules(binding["roleRef"], "")
+            if namespace:
+                for binding in self._directory.local_bindings_by_subject.all((namespace, subject)):
+                    yield from self.referenced_rules(binding["roleRef"], namespace)
+        for role in roles:
+            yield from self.referenced_rules({"kind": "ClusterRole", "name": role}, "")
+
+    def referenced_rules(self, reference: Object, namespace: str) -> list[Rule]:
+        """The rules behind a binding's roleRef; none if the role is not there."""
+        cluster_roles = self._directory.cluster_roles
+        if reference.get("kind") == "Role":
+            role = self._directory.local_roles.get(reference["name"], namespace)
+        else:
+            role = cluster_roles.get(reference["name"])
+        return [] if role is None else rules_of(role, cluster_roles.items)
+
+    # --- what everyone who is logged in may read ---
+
+    def _is_shared(self, caller: Caller, verb: str, kind: Kind, namespace: str, name: str, fields: str) -> bool:
+        if "system:authenticated" not in caller.groups:
+            return False
+        if kind == User.KIND:
+            return verb == "get" and bool(caller.user_id) and name == caller.name
+        if kind not in (Network.KIND, Subnet.KIND, Image.KIND):
+            return False
+        if name:
+            return self._is_shared_object(kind, namespace, name)
+        return self._picks_shared(kind, _terms(fields))
+
+    def _is_shared_object(self, kind: Kind, namespace: str, name: str) -> bool:
+        if kind == Image.KIND:
+            image = self._directory.images.get(name, namespace)
+            return image is not None and image.get("spec", {}).get("visibility") in PUBLIC
+        if kind == Network.KIND:
+            network = self._directory.networks.get(name, namespace)
+            return network is not None and network.get("spec", {}).get("shared") is True
+        subnet = self._directory.subnets.get(name, namespace)
+        return subnet is not None and self._directory.shared_networks.has(subnet["spec"].get("networkId"))
+
+    def _picks_shared(self, kind: Kind, terms: dict[str, str]) -> bool:
+        if kind == Image.KIND:
+            return terms.get("spec.visibility") in PUBLIC
+        if kind == Network.KIND:
+            return terms.get("spec.shared") == "true"
+        return self._directory.shared_networks.has(terms.get("spec.networkId", ""))
+
+
+def _roles_here(caller: Caller, namespace: str) -> tuple[str, ...]:
+    """The ClusterRoles that a caller's OpenStack roles stand for in a namespace."""
+    if caller.scope == "system":
+        return (CLOUD_READER,) if "reader" in caller.roles else ()
+    if not namespace or namespace != caller.namespace:
+        return ()
+    return tuple(ROLE_TO_CLUSTER_ROLE[role] for role in caller.roles if role in ROLE_TO_CLUSTER_ROLE)
+
+
+def _own_namespace(kind: Kind, name: str) -> str:
+    """A Namespace object is in itself, as far as rights go."""
+    return name if kind.plural == "namespaces" and not kind.group else ""
+
+
+def _terms(fields: str) -> dict[str, str]:
+    """The equalities of a field selector, read by the parser that applies it: no second opinion to be fooled."""
+    try:
+        terms = parse_fields(fields).terms
+    except BadRequest:
+        return {}
+    return {".".join(term.path): term.value for term in terms if not term.negated}

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logging in: virtual kinds Token, TokenInspection, TokenRevocation and ScopeReview."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import Any
+
+import msgspec
+
+from lichen.kernel.access import Clock
+from lichen.kernel.identity import roles, times
+from lichen.kernel.identity.authenticator import Authenticator
+from lichen.kernel.identity.credentials import Credentials
+from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_name
+from lichen.kernel.identity.tokens import Claims, Scope, Tokens, new_audit_id
+from lichen.kinds.identity.token import (
+    Named,
+    PasswordLogin,
+    RevokedToken,
+    ScopeReview,
+    Token,
+    TokenInspection,
+    TokenRevocation,
+    TokenScope,
+    TokenStatus,
+)
+from lichen.model.data import Object, to_wire
+from lichen.model.errors import AlreadyExists, BadRequest, Forbidden, NotFound, Unauthorized
+from lichen.model.kind import new_object
+from lichen.model.meta import name_of
+from lichen.model.names import PROJECT_ID
+from lichen.model.state import Caller, State
+
+LIFETIME = 3600.0
+METHODS = frozenset(("password", "token"))
+REFUSED = "The request you have made requires authentication."
+
+
+class Login:
+    """Issues, shows and ends users' tokens."""
+
+    def __init__(
+        self,
+        store: State,
+        directory: Directory,
+        tokens: Tokens,
+        authenticator: Authenticator,
+        credentials: Credentials,
+        clock: Clock,
+        lifetime: float = LIFETIME,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._tokens = tokens
+        self._authenticator = authenticator
+        self._credentials = credentials
+        self._clock = clock
+        self._lifetime = lifetime
+
+    async def issue(self, caller: Caller, obj: Object) -> Object:
+        """Token: check who asks, find what for, sign. Unauthorized, BadRequest."""
+        spec = Token.of(obj).spec
+        if not spec.methods or not set(spec.methods) <= METHODS:
+            raise Unauthorized("Attempted to authenticate with an unsupported method.")
+        now = self._clock.now()
+        parent = self._parent(spec.token) if "token" in spec.methods else None
+        user = await self._prove(spec, parent)
+        user_id = user["spec"]["id"]
+        scope = self._scope(user, spec.scope)
+        claims = Claims(
+            sub=user_id,
+            iat=now,
+            exp=parent.exp if parent else now + self._lifetime,
+            jti=new_audit_id(),
+            lichen="user",
+            scope=scope,
+            methods=sorted({*spec.methods, *(parent.methods if parent else ())}),
+            parents=[(parent.parents or [parent.jti])[-1]] if parent else [],
+        )
+        token = self._tokens.sign(claims)
+        self._authenticator.caller_of(claims, token)
+        return _answer(obj, self._status(claims, token))
+
+    async def inspect(self, caller: Caller, obj: Object) -> Object:
+        """TokenInspection: what a token says. NotFound: it does not hold. Forbidden: it is another's."""
+        claims = self._other_token(caller, TokenInspection.of(obj).spec.token, ("service",), ("system",))
+        return _answer(obj, self._status(claims, ""))
+
+    async def revoke(self, caller: Caller, obj: Object) -> Object:
+        """TokenRevocation: the token does not hold from now on, in any replica. NotFound, Forbidden."""
+        claims = self._other_token(caller, TokenRevocation.of(obj).spec.token, (), ())
+        await self._forget_expired()
+        name = hashlib.sha256(claims.jti.encode()).hexdigest()[:40]
+        spec = {"auditId": claims.jti, "expiresAt": times.to_text(claims.exp)}
+        with contextlib.suppress(AlreadyExists):
+            await self._store.create(RevokedToken.KIND, new_object(RevokedToken.KIND, name, spec=spec))
+        await self._directory.refresh(RevokedToken.KIND, name)
+        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}}
+
+    async def scopes(self, caller: Caller, obj: Object) -> Object:
+        """ScopeReview: where a user has roles. Forbidden: another user, without admin."""
+        user_id = ScopeReview.of(obj).spec.user_id or caller.user_id
+        if user_id != caller.user_id and not (caller.is_admin or caller.scope == "system"):
+            raise Forbidden("You are not authorized to perform the requested action: see another user's projects.")
+        status = ScopeReview.Status(
+            namespaces=sorted(name_of(p) for p in roles.projects_of(self._directory, user_id)),
+            domains=sorted(name_of(d) for d in roles.domains_of(self._directory, user_id)),
+            system=roles.has_system_role(self._directory, user_id),
+        )
+        return {**obj, "status": to_wire(status)}
+
+    # --- who asks ---
+
+    def _parent(self, token: str) -> Claims:
+        claims = self._authenticator.claims_of(token)
+        if claims.lichen != "user":
+            raise Unauthorized(REFUSED)
+        return claims
+
+    async def _prove(self, spec: Token.Spec, parent: Claims | None) -> Object:
+        if "password" not in spec.methods:
+            assert parent is not None
+            return self._authenticator.live_user(parent.sub)
+        if spec.password is None:
+            raise BadRequest("Method password needs a user and a password.")
+        user = self._named_user(spec.password)
+        began = self._clock.now()
+        is_right = await self._credentials.check(user, spec.password.password)
+        if user is None or not is_right or (parent is not None and parent.sub != user["spec"]["id"]):
+            raise Unauthorized(REFUSED)
+        user = self._authenticator.live_user(user["spec"]["id"])
+        if times.to_seconds(user["spec"].get("tokensValidAfter", "")) > began:
+            raise Unauthorized(REFUSED)
+        return user
+
+    def _named_user(self, login: PasswordLogin) -> Object | None:
+        if login.user_id:
+            return self._directory.user(login.user_id)
+        if not login.user_name:
+            raise BadRequest("A user is named by its id, or by its name and domain.")
+        domain = self._domain_id(login.user_domain_id, login.user_domain_name)
+        return self._directory.users_by_name.one((domain, login.user_name))
+
+    def _domain_id(self, id: str, name: str) -> str:
+        if id:
+            return id
+        if not name:
+            raise BadRequest("A name needs its domain: by id or by name.")
+        domain = self._directory.domain(name=name)
+        found: str = domain["spec"]["id"] if domain else ""
+        return found
+
+    # --- what for ---
+
+    def _scope(self, user: Object, wanted: TokenScope | None) -> Scope:
+        if wanted is None:
+            default = user["spec"].get("defaultProjectId", "")
+            usable = default and roles.roles_in(self._directory, user["spec"]["id"], Scope(project=default))
+            return Scope(project=default) if usable else Scope()
+        if wanted.unscoped:
+            return Scope()
+        if wanted.system:
+            return Scope(system=True)
+        if wanted.project_id or wanted.project_name:
+            return Scope(project=wanted.project_id or self._project_id(wanted))
+        if wanted.domain_id or wanted.domain_name:
+            return Scope(domain=self._domain_id(wanted.domain_id, wanted.domain_name) or "-")
+        raise BadRequest("A scope is a project, a domain, the system or nothing.")
+
+    def _project_id(self, wanted: TokenScope) -> str:
+        domain = self._domain_id(wanted.domain_id, wanted.domain_name)
+        project = self._directory.projects_by_name.one((domain, wanted.project_name))
+        if project is None:
+            raise Unauthorized(REFUSED)
+        id: str = project["metadata"]["labels"][PROJECT_ID]
+        return id
+
+    # --- what it says ---
+
+    def _other_token(self, caller: Caller, token: str, roles_too: tuple[str, ...], scopes: tuple[str, ...]) -> Claims:
+        try:
+            claims = self._authenticator.claims_of(token)
+        except Unauthorized:
+            raise NotFound("Could not find token.") from None
+        mine = bool(caller.user_id) and claims.sub == caller.user_id
+        if not (mine or caller.is_admin or caller.scope in scopes or set(roles_too) & set(caller.roles)):
+            raise Forbidden("You are not authorized to perform the requested action: it is another user's token.")
+        if claims.lichen != "user":
+            raise NotFound("Could not find token.")
+        return claims
+
+    def _status(self, claims: Claims, token: str) -> TokenStatus:
+        user = self._directory.user(claims.sub)
+        assert user is not None
+        return TokenStatus(
+            token=token,
+            issued_at=times.to_text(claims.iat),
+            expires_at=times.to_text(claims.exp),
+            audit_ids=[claims.jti, *claims.parents],
+            methods=claims.methods,
+            user=self._named(claims.sub, display_name(user), user["spec"].get("domainId") or "default"),
+            project=self._project(claims.scope.project),
+            domain=self._domain(claims.scope.domain),
+            system=claims.scope.system,
+            roles=[
+                Named(id=role["spec"]["id"], name=display_name(role))
+                for role in roles.roles_in(self._directory, claims.sub, claims.scope)
+            ],
+        )
+
+    def _named(self, id: str, name: str, domain_id: str) -> Named:
+        return Named(id=id, name=name, domain_id=domain_id, domain_name=self._directory.domain_name(domain_id))
+
+    def _project(self, id: str) -> Named | None:
+        project = self._directory.projects_by_id.one(id) if id else None
+        return self._named(id, project_name(project), project_domain(project)) if project else None
+
+    def _domain(self, id: str) -> Named | None:
+        return Named(id=id, name=self._directory.domain_name(id)) if id else None
+
+    async def _forget_expired(self) -> None:
+        now = self._clock.now()
+        for obj in list(self._directory.revoked.items.values())[:100]:
+            if times.to_seconds(obj["spec"]["expiresAt"]) < now:
+                try:
+                    await self._store.delete(RevokedToken.KIND, name_of(obj))
+                except NotFound:
+                    continue
+
+
+def _answer(obj: Object, status: TokenStatus) -> Object:
+    """The object with its status, and without what it was asked with: a password never comes back."""
+    wire: dict[str, Any] = msgspec.to_builtins(status)
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": {}, "status": wire}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens of ServiceAccounts (`serviceaccounts/token`, TokenRequest) and of our own processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lichen.kernel.access import Clock
+from lichen.kernel.identity import times
+from lichen.kernel.identity.tokens import AUDIENCE, Claims, Tokens, new_audit_id
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, Cause, Invalid
+from lichen.model.meta import name_of, namespace_of, uid_of
+from lichen.model.state import Caller
+
+LEAST_SECONDS = 600
+MOST_SECONDS = 48 * 3600
+
+
+class ServiceAccountTokens:
+    """Signs tokens that stand for no user."""
+
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    async def request(self, caller: Caller, account: Object, body: Object) -> Object:
+        """TokenRequest on a ServiceAccount: the body with its status. Asked lifetimes are cut to 48 hours."""
+        spec = _mapping(body.get("spec"), "spec")
+        audiences = spec.get("audiences") or [AUDIENCE]
+        if not isinstance(audiences, list) or not all(isinstance(a, str) for a in audiences):
+            raise BadRequest("spec.audiences: must be a list of strings")
+        bound = _mapping(spec.get("boundObjectRef"), "spec.boundObjectRef")
+        now = self._clock.now()
+        claims = Claims(
+            sub=f"system:serviceaccount:{namespace_of(account)}:{name_of(account)}",
+            iat=now,
+            exp=now + _seconds(spec.get("expirationSeconds")),
+            jti=new_audit_id(),
+            lichen="service-account",
+            aud=audiences,
+            uid=uid_of(account),
+            pod=str(bound.get("name") or ""),
+        )
+        expires = times.to_text(claims.exp)
+        status = {"token": self._tokens.sign(claims), "expirationTimestamp": expires[:19] + "Z"}
+        kept = {**spec, "audiences": audiences, "expirationSeconds": int(claims.exp - now)}
+        metadata = {"name": name_of(account), "namespace": namespace_of(account)}
+        api = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+        return {**api, "metadata": metadata, "spec": kept, "status": status}
+
+    def system(self, name: str, groups: tuple[str, ...] = (), seconds: float = 3600.0) -> str:
+        """A token for one of our processes: `system:node:a` of group `system:nodes`, `system:lichen-controllers`…"""
+        now = self._clock.now()
+        claims = Claims(
+            sub=name, iat=now, exp=now + seconds, jti=new_audit_id(), lichen="system", groups=list(groups)
+        )  # fmt: skip
+        return self._tokens.sign(claims)
+
+
+def _seconds(wanted: Any) -> int:
+    if wanted is None:
+        return 3600
+    if not isinstance(wanted, int) or wanted < LEAST_SECONDS:
+        message = f"may not specify a duration less than {LEAST_SECONDS} seconds"
+        cause = Cause("spec.expirationSeconds", message)
+        raise Invalid(f"spec.expirationSeconds: Invalid value: {message}", causes=(cause,), kind="TokenRequest")
+    return min(wanted, MOST_SECONDS)
+
+
+def _mapping(value: Any, where: str) -> Object:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest(f"{where}: must be an object")
+    return value
