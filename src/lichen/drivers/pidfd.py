@@ -23,10 +23,17 @@ def find(pidfile: Path, argument: str) -> ProcessId | None:
     try:
         pid = int(pidfile.read_text())
         ticks = _start_ticks(pid)
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
+    except (FileNotFoundError, ValueError):
         return None
-    return ProcessId(pid, ticks) if ticks is not None and argument.encode() in arguments else None
+    return ProcessId(pid, ticks) if ticks is not None and argument in arguments(pid) else None
+
+
+def arguments(pid: int) -> list[str]:
+    """The command line of a process, empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")[:-1]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def is_alive(process: ProcessId) -> bool:

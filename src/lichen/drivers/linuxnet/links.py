@@ -81,22 +81,23 @@ def ensure_bridge(route: Any, names: Names, network: NetworkSpec) -> int:
 def ensure_gateway(route: Any, names: Names, network: NetworkSpec, bridge: int, netns: Path) -> None:
     """A veth from the bridge into the network's namespace, there named gw0, with the gateways' addresses."""
     near = names.veth(network.id)
-    link = find(route, near)
-    if link is None:
-        far = names.far_end(network.id)
-        delete(route, far)
-        route.link("add", ifname=near, kind="veth", peer={"ifname": far, "address": _mac(network.id)})
-        _silence(near)
-        link = _must(route, near)
-        with _namespace(netns) as there:
-            route.link("set", index=_must(route, far).index, net_ns_fd=there)
-        route.link("set", index=link.index, ifalias=names.alias("gateway", network.id))
-    route.link("set", index=link.index, mtu=network.mtu, master=bridge, state="up")
     with namespace.inside(netns), netlink() as within:
-        far_end = find(within, names.far_end(network.id))
-        if far_end:
-            within.link("set", index=far_end.index, ifname=GATEWAY)
+        there = find(within, GATEWAY)
+    if find(route, near) is None or there is None:
+        delete(route, near)
+        _veth(route, near, netns, GATEWAY, _mac(network.id), network.mtu)
+        route.link("set", index=_must(route, near).index, ifalias=names.alias("gateway", network.id))
+    route.link("set", index=_must(route, near).index, mtu=network.mtu, master=bridge, state="up")
+    with namespace.inside(netns), netlink() as within:
         _configure_gateway(within, network)
+
+
+def _veth(route: Any, near: str, netns: Path, far: str, mac: str, mtu: int) -> None:
+    """A veth whose far end begins its life in another namespace: moving it there later takes ten milliseconds."""
+    with _namespace(netns) as descriptor:
+        peer = {"ifname": far, "address": mac, "mtu": mtu, "net_ns_fd": descriptor}
+        route.link("add", ifname=near, kind="veth", mtu=mtu, peer=peer)
+    _silence(near)
 
 
 def _configure_gateway(route: Any, network: NetworkSpec) -> None:
@@ -147,20 +148,11 @@ def ensure_veth(route: Any, names: Names, port: PortSpec, bridge: int, netns: Pa
         there = find(within, interface)
     if find(route, near) is None or there is None or there.mac != port.mac:
         delete(route, near)
-        far = names.far_end(port.id)
-        delete(route, far)
-        peer = {"ifname": far, "address": port.mac, "mtu": port.mtu}
-        route.link("add", ifname=near, kind="veth", mtu=port.mtu, peer=peer)
-        _silence(near)
-        with _namespace(netns) as descriptor:
-            route.link("set", index=_must(route, far).index, net_ns_fd=descriptor)
+        _veth(route, near, netns, interface, port.mac, port.mtu)
     link = _must(route, near)
     route.link("set", index=link.index, ifalias=names.alias("port", port.id))
     route.link("set", index=link.index, mtu=port.mtu, master=bridge, state="up")
     with namespace.inside(netns), netlink() as within:
-        far_end = find(within, names.far_end(port.id))
-        if far_end:
-            within.link("set", index=far_end.index, ifname=interface)
         _configure_port(within, port, interface)
     return near
 

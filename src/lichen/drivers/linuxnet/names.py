@@ -19,8 +19,8 @@ def short(thing_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """prefix: at most 6 characters, before `b` (bridge), `t` (tap), `v` (veth) or `p` (its far end until it is moved).
-    namespace: what the network namespaces' names and the nft table begin with."""
+    """prefix: at most 6 characters, before `b` (bridge), `t` (tap) or `v` (veth).
+    namespace: what the network namespaces' names and aliases begin with, and the nft table's name."""
 
     prefix: str = "l"
     namespace: str = "lichen"
@@ -34,15 +34,12 @@ class Names:
     def veth(self, thing_id: str) -> str:
         return f"{self.prefix}v{short(thing_id)}"
 
-    def far_end(self, thing_id: str) -> str:
-        return f"{self.prefix}p{short(thing_id)}"
-
     def netns(self, network_id: str) -> str:
         return f"{self.namespace}-{short(network_id)}"
 
     def owns(self, interface: str) -> bool:
         """Whether an interface's name is of this driver's making."""
-        return re.fullmatch(re.escape(self.prefix) + "[btvp][0-9a-f]{8}", interface) is not None
+        return re.fullmatch(re.escape(self.prefix) + "[btv][0-9a-f]{8}", interface) is not None
 
     def alias(self, kind: str, thing_id: str) -> str:
         """What an interface says it is: kind is `network`, `gateway` or `port`."""

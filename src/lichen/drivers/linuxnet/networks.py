@@ -66,7 +66,7 @@ class LinuxNetworks:
         self._thread.shutdown(wait=False)
 
     def netns(self, network_id: str) -> Path:
-        """Where the network's namespace is: it reaches every port, and cluster services from the host's side."""
+        """Where the network's namespace is: from inside it every port can be reached."""
         return self._run_dir / "netns" / self._names.netns(network_id)
 
     async def _do(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:

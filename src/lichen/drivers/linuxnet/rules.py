@@ -69,11 +69,7 @@ def services(table: str, rules: Iterable[ServiceRule]) -> str:
         + f"""table ip {table} {{
 {chains}  chain refuse {{ type filter hook prerouting priority -150; policy accept; {none}
   }}
-  chain refuse_local {{ type filter hook output priority -150; policy accept; {none}
-  }}
   chain incoming {{ type nat hook prerouting priority dstnat; policy accept; {lookup}
-  }}
-  chain local {{ type nat hook output priority -100; policy accept; {lookup}
   }}
   chain leaving {{ type nat hook postrouting priority srcnat; policy accept; ct status dnat masquerade
   }}

@@ -44,7 +44,10 @@ class Cgroups:
             for file, value in (_v2(limits) if self._unified else _v1(limits)).items():
                 if (group / file).exists():
                     (group / file).write_text(value)
-        return [group / "cgroup.procs" for group in groups]
+        return self.joins(name)
+
+    def joins(self, name: str) -> list[Path]:
+        return [group / "cgroup.procs" for group in self._folders(name)]
 
     def remove(self, name: str) -> None:
         """Remove a guest's group, which must hold no process."""

@@ -56,6 +56,11 @@ def qemu_command(guest: GuestSpec, machine: Machine) -> list[str]:
     return [*command, "-pidfile", str(machine.run / "pid")]
 
 
+def with_qmp(command: list[str], descriptor: int) -> list[str]:
+    """A running QEMU's arguments, but for the descriptor that its successor inherits."""
+    return [re.sub(r"^socket,id=qmp,fd=\d+", f"socket,id=qmp,fd={descriptor}", word) for word in command]
+
+
 def _control(machine: Machine) -> list[str]:
     log = f"logfile={_plain(machine.state / 'console.log')},logappend=on"
     return [

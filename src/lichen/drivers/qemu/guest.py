@@ -15,7 +15,7 @@ from typing import Any
 from lichen.drivers import pidfd
 from lichen.drivers.base import GuestPower, GuestSpec, GuestState
 from lichen.drivers.qemu.disk import DISK, create_root
-from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch
+from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch, relaunch
 from lichen.drivers.qemu.monitor import Monitor
 from lichen.drivers.qemu.record import Asked, Record, load, save
 from lichen.model.errors import Permanent, Temporary
@@ -117,12 +117,13 @@ class Guest:
                 await self._press_power(grace)
             if self._alive and self._monitor:
                 await self._reset()
+            else:
+                self._notify(self.id)
 
     async def remove(self) -> None:
         async with self._lock:
             await self._attach()
-            if self.state_dir.exists():
-                self._ask(Asked.OFF)
+            self._ask(Asked.OFF)
             await self._quit()
             await asyncio.to_thread(shutil.rmtree, self.state_dir, ignore_errors=True)
 
@@ -146,6 +147,8 @@ class Guest:
         return self._watch is not None and not self._watch.ended.is_set()
 
     def _ask(self, asked: Asked) -> None:
+        if not self.state_dir.exists():
+            return
         record = load(self._record_path) or Record()
         if record.asked != asked:
             record.asked = asked
@@ -204,11 +207,20 @@ class Guest:
             await self._monitor.execute("cont")
 
     async def _reset(self) -> None:
-        assert self._monitor
+        """Boot anew. Under TCG by a new process: code that was translated before makes the next boot take two to
+        five times as long, since each write over it is trapped."""
+        assert self._monitor and self._watch
         self._powered_off.clear()
-        await self._monitor.execute("system_reset")
-        if await self._monitor.status() != "running":
-            await self._monitor.execute("cont")
+        self._ask(Asked.RESET)
+        if self._engine.accelerator == "tcg":
+            arguments = pidfd.arguments(self._watch.process.pid)
+            await self._end()
+            await relaunch(self._engine, self.id, arguments, self.run_dir)
+            await self._greeted()
+        else:
+            await self._monitor.execute("system_reset")
+            if await self._monitor.status() != "running":
+                await self._monitor.execute("cont")
         record = load(self._record_path) or Record()
         save(self._record_path, Record(Asked.ON, time.time(), record.diskless))
 
@@ -229,7 +241,13 @@ class Guest:
                 await asyncio.wait_for(self._powered_off.wait(), min(left, PRESS_AGAIN))
 
     async def _quit(self) -> None:
-        """End the process, by request and if that fails by force, and remove what it leaves."""
+        """End the process and remove what it leaves."""
+        await self._end()
+        self._end_leftovers()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    async def _end(self) -> None:
+        """End the process, by request and if that fails by force."""
         if self._watch and self._alive:
             if self._monitor:
                 with contextlib.suppress(Temporary):
@@ -242,8 +260,6 @@ class Guest:
                 self._watch.kill()
                 await self._watch.ended.wait()
         await self._hang_up()
-        self._end_leftovers()
-        shutil.rmtree(self.run_dir, ignore_errors=True)
 
     async def _hang_up(self) -> None:
         monitor, self._monitor = self._monitor, None
@@ -274,8 +290,9 @@ class Guest:
 
     async def _follow(self, watch: pidfd.Watch) -> None:
         await watch.ended.wait()
-        await self._hang_up()
-        if (load(self._record_path) or Record()).asked is not Asked.OFF:
+        if self._watch is watch:
+            await self._hang_up()
+        if (load(self._record_path) or Record()).asked in (Asked.ON, Asked.GUEST_OFF):
             self._notify(self.id)
 
     def _spawn(self, work: Any) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lichen.drivers.base import GuestSpec
 from lichen.drivers.qemu.cgroup import Cgroups, Limits
-from lichen.drivers.qemu.command import Machine, qemu_command
+from lichen.drivers.qemu.command import Machine, qemu_command, with_qmp
 from lichen.drivers.qemu.disk import DISK
 from lichen.drivers.qemu.iso9660 import iso9660
 from lichen.model.errors import Temporary
@@ -63,18 +63,27 @@ async def launch(engine: Engine, guest: GuestSpec, state: Path, run: Path) -> No
             user=_own_user(guest.id, state) if engine.users else None,
             qmp=qmp.fileno(),
         )
-        arguments = [str(run / LOG), *map(str, groups), "--", *qemu_command(guest, machine)]
-        process = await asyncio.create_subprocess_exec(
-            *("sh", "-c", _DETACH, "sh", *arguments),
-            cwd="/",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=(qmp.fileno(),),
-        )
-        if await process.wait() != 0:
-            raise Temporary("QEMU could not be put into its cgroup")
+        await _spawn(groups, run, qmp, qemu_command(guest, machine))
+
+
+async def relaunch(engine: Engine, guest_id: str, arguments: list[str], run: Path) -> None:
+    """Start QEMU once more as it was: with the arguments of the process that has just ended, in its cgroup."""
+    with _listening(run / QMP) as qmp:
+        await _spawn(engine.cgroups.joins(guest_id), run, qmp, with_qmp(arguments, qmp.fileno()))
+
+
+async def _spawn(groups: list[Path], run: Path, qmp: socket.socket, command: list[str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", _DETACH, "sh", str(run / LOG), *map(str, groups), "--", *command),
+        cwd="/",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(qmp.fileno(),),
+    )
+    if await process.wait() != 0:
+        raise Temporary("QEMU could not be put into its cgroup")
 
 
 def complaint(run: Path) -> str:
