@@ -94,7 +94,7 @@ def _conditions(
     now: float,
 ) -> list[Object]:
     conditions: list[Object] = list((pod.get("status") or {}).get("conditions") or [])
-    ready = _readiness(pod, phase, statuses, inits)
+    ready = _readiness(pod, actual, phase, statuses, inits)
     for new in (
         _condition("PodReadyToStartContainers", actual.sandbox == "Ready" and phase not in ("Succeeded", "Failed")),
         _initialized(inits, initialized, phase),
@@ -115,7 +115,9 @@ def _initialized(inits: list[Object], initialized: bool, phase: str) -> Object:
     return _condition("Initialized", False, "ContainersNotInitialized", words)
 
 
-def _readiness(pod: Object, phase: str, statuses: list[Object], inits: list[Object]) -> tuple[Any, ...]:
+def _readiness(
+    pod: Object, actual: PodActual, phase: str, statuses: list[Object], inits: list[Object]
+) -> tuple[Any, ...]:
     if phase == "Succeeded":
         return (False, "PodCompleted", "")
     if phase == "Failed":
@@ -124,7 +126,8 @@ def _readiness(pod: Object, phase: str, statuses: list[Object], inits: list[Obje
     unready = [s["name"] for s in [*(i for i in inits if i["name"] in sidecars), *statuses] if not s["ready"]]
     if not unready:
         return (True,)
-    return (False, "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
+    words = [actual.probes[name].message for name in unready if name in actual.probes and actual.probes[name].message]
+    return (False, "ContainersNotReady", ": ".join([f"containers with unready status: [{' '.join(unready)}]", *words]))
 
 
 def _with_gates(pod: Object, conditions: list[Object], ready: tuple[Any, ...]) -> tuple[Any, ...]:
