@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Linux network driver says to dnsmasq and nft, and how it names things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.drivers.linuxnet import dhcp, rules
+from lichen.drivers.linuxnet.names import Names
+from lichen.drivers.linuxnet.networks import LinuxNetworks
+
+SUBNET = SubnetSpec("s", "10.9.0.0/24", "10.9.0.1")
+PORT = PortSpec("p", "n", "fa:16:3e:00:00:01", (("10.9.0.5", 24), ("fd00::5", 64)))
+
+
+def test_names_fit_into_interfaces_and_are_recognised() -> None:
+    names = Names("abcdef", "site")
+    assert all(len(name) == 15 for name in (names.bridge("x"), names.tap("x"), names.veth("x")))
+    assert names.owns(names.tap("x"))
+    assert not names.owns("abcdefeth0")
+    assert not Names("abc").owns(names.tap("x"))
+    assert names.parse(names.alias("port", "id:1"), "port") == "id:1"
+    assert names.parse(names.alias("port", "id:1"), "network") == ""
+
+
+def test_a_prefix_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fifteen"):
+        LinuxNetworks(tmp_path, prefix="sevenxx")
+
+
+def test_dhcp_serves_only_ports_it_knows_with_mtu_router_and_dns() -> None:
+    text = dhcp.config_text(NetworkSpec("n", mtu=1400, subnets=(SUBNET,)), Path("/run/x"))
+    assert "dhcp-range=set:s0,10.9.0.0,static,255.255.255.0,86400" in text
+    assert "dhcp-ignore=tag:!known" in text
+    assert "dhcp-option-force=option:mtu,1400" in text
+    assert "dhcp-option=tag:s0,option:router,10.9.0.1" in text
+    assert "dhcp-option=tag:s0,option:dns-server,10.9.0.1" in text
+
+
+def test_given_name_servers_and_routes_are_told_with_the_default_route() -> None:
+    subnet = SubnetSpec("s", "10.9.0.0/24", "10.9.0.1", True, ("9.9.9.9", "fd00::1"), (("10.8.0.0/16", "10.9.0.2"),))
+    text = dhcp.config_text(NetworkSpec("n", subnets=(subnet,)), Path("/run/x"))
+    assert "option:dns-server,9.9.9.9\n" in text
+    assert "dhcp-option=tag:s0,121,10.8.0.0/16,10.9.0.2,0.0.0.0/0,10.9.0.1" in text
+
+
+def test_subnets_without_dhcp_without_gateway_or_of_ipv6_are_not_served() -> None:
+    others = (
+        SubnetSpec("a", "10.1.0.0/24", "10.1.0.1", dhcp=False),
+        SubnetSpec("b", "10.2.0.0/24"),
+        SubnetSpec("c", "fd00::/64", "fd00::1"),
+    )
+    assert dhcp.served(NetworkSpec("n", subnets=(*others, SUBNET))) == [SUBNET]
+
+
+def test_leases_and_names_are_sorted_and_hold_each_address() -> None:
+    leases = (Lease("p2", "fa:16:3e:00:00:02", "", ("10.9.0.6",)), Lease("p", PORT.mac, "web", ("10.9.0.5", "fd00::5")))
+    network = NetworkSpec("n", leases=leases)
+    assert dhcp.leases_text(network) == "fa:16:3e:00:00:01,10.9.0.5,web\nfa:16:3e:00:00:02,10.9.0.6\n"
+    assert dhcp.hosts_text(network) == "10.9.0.5 web\nfd00::5 web\n"
+
+
+def test_a_guarded_port_sends_from_its_own_addresses() -> None:
+    text = rules.guard_port("t", "lt1", PORT)
+    assert "add rule bridge t lt1 ether saddr != fa:16:3e:00:00:01 drop" in text
+    assert "add rule bridge t lt1 arp saddr ip != { 0.0.0.0, 10.9.0.5 } drop" in text
+    assert "add rule bridge t lt1 ip saddr { 10.9.0.5 } accept" in text
+    assert "add rule bridge t lt1 ip6 saddr { fe80::/10, ::, fd00::5 } accept" in text
+    assert text.endswith("add element bridge t ports { lt1 : goto lt1 }\n")
+
+
+def test_a_service_spreads_over_its_endpoints_and_refuses_without_any() -> None:
+    text = rules.services(
+        "t",
+        (
+            ServiceRule("n", "10.96.0.1", "TCP", 80, (("10.9.0.6", 81), ("10.9.0.5", 81))),
+            ServiceRule("n", "10.96.0.2", "UDP", 53),
+        ),
+    )
+    assert "dnat ip to numgen random mod 2 map { 0 : 10.9.0.5 . 81, 1 : 10.9.0.6 . 81 }" in text
+    assert "vmap { 10.96.0.1 . tcp . 80 : goto service-" in text
+    assert "{ 10.96.0.2 . udp . 53 } reject" in text
+    assert text.startswith("add table ip t\ndelete table ip t\ntable ip t {")
+
+
+def test_without_services_the_table_holds_no_lookup() -> None:
+    text = rules.services("t", ())
+    assert "vmap" not in text
+    assert "reject" not in text
