@@ -9,6 +9,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from lichen.drivers.base import ContainerPhase, ContainerSpec, Mount, PodSpec, P
 from lichen.drivers.containerd import ContainerdPods, leftovers, logs, rpc
 from lichen.drivers.containerd.busybox import build_busybox
 from lichen.drivers.process import ProcessPods
-from lichen.model.errors import Temporary
+from lichen.model.errors import Permanent, Temporary
 from tests.conformance.pods import (
     ImageConformance,
     PodConformance,
@@ -36,6 +37,29 @@ from tests.conformance.pods import (
 )
 
 pytestmark = pytest.mark.real
+
+
+AGENT = """
+import asyncio, sys
+from pathlib import Path
+from lichen.drivers.base import ContainerSpec, PodSpec
+from lichen.drivers.containerd import ContainerdPods
+
+async def no_port(*_):
+    return None
+
+async def main(folder, group, uid):
+    pods = ContainerdPods(Path(folder, "state"), Path(folder, "run"), plug=no_port, unplug=no_port, cgroup=group)
+    pod = PodSpec(uid, "conformance", "orphan")
+    await pods.start_sandbox(pod)
+    sleeper = ContainerSpec("main", "busybox", command=("sleep", "1000"))
+    await pods.start_container(pod, sleeper, attempt=0)
+    await pods.exec(uid, "main", ("sleep", "2000"), tty=False, stdin=True)
+    print("started", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 def ip(*words: str, netns: str = "") -> None:
@@ -311,6 +335,30 @@ class TestRunc(PodConformance, ImageConformance):
         assert (state.ready, [c.phase for c in state.containers]) == (True, [ContainerPhase.RUNNING])
         await driver.remove_sandbox(pod.uid, grace=0)
         await driver.close()
+
+    async def test_pods_outlive_a_killed_agent_and_its_commands_do_not(
+        self, pods: ContainerdPods, machine: Machine
+    ) -> None:
+        await pods.close()
+        await pods.daemon.kill()
+        pod = self.a_pod()
+        agent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", AGENT, str(machine.folder), machine.group, pod.uid, stdout=asyncio.subprocess.PIPE
+        )
+        assert agent.stdout is not None
+        assert await agent.stdout.readline() == b"started\n"
+        agent.kill()
+        await agent.wait()
+        state = await state_of(pods, pod)
+        assert (state.ready, state.containers[0].phase) == (True, ContainerPhase.RUNNING)
+        assert len(main_processes(pods, pod)) == 1
+        assert list(pods.layout.execs.iterdir()) == []
+
+    async def test_a_command_that_is_not_there_is_refused_for_good(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods)
+        with pytest.raises(Permanent, match="no-such"):
+            await pods.exec(pod.uid, "main", ("no-such",), tty=False, stdin=True)
+        assert list(pods.layout.execs.iterdir()) == []
 
     async def test_a_long_log_is_set_aside(self, pods: ContainerdPods) -> None:
         pod = await self.started(pods, self.a_container("while sleep 0.05; do echo tick; done"))

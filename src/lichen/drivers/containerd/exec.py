@@ -21,7 +21,7 @@ from lichen.drivers.base import Exec
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc
 from lichen.drivers.pipes import END_OF_INPUT, PipeReader, PipeWriter, merged
-from lichen.model.errors import Temporary
+from lichen.model.errors import Permanent, Temporary
 
 _PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 _DRAIN = 1.0  # seconds that output may outlive its command: a child in the background may hold the pipes
@@ -31,7 +31,7 @@ async def start_exec(
     client: rpc.Client, folder: Path, container_id: str, command: tuple[str, ...], *, tty: bool, stdin: bool
 ) -> Exec:
     """Run a command with the container's environment, user and limits. folder: where the pipes may be made."""
-    session = _Session(client, folder / secrets.token_hex(8), container_id)
+    session = _Session(client, folder, container_id, secrets.token_hex(8))
     try:
         await session.start(command, tty=tty, stdin=stdin)
     except BaseException:
@@ -47,11 +47,24 @@ async def process_of(client: rpc.Client, container_id: str) -> dict[str, Any]:
     return process
 
 
+async def end_strays(client: rpc.Client, folder: Path) -> None:
+    """End the commands of an agent that was killed: nobody reads what they say."""
+    for pipes in folder.glob("*.*"):
+        container_id, _, exec_id = pipes.name.partition(".")
+        with contextlib.suppress(Temporary):
+            killed = pb.KillRequest(container_id=container_id, exec_id=exec_id, signal=signal.SIGKILL)
+            await client.call(rpc.KILL_PROCESS, killed)
+            process = pb.ProcessRequest(container_id=container_id, exec_id=exec_id)
+            await client.call(rpc.WAIT_PROCESS, process)
+            await client.call(rpc.DELETE_PROCESS, process)
+        await asyncio.to_thread(shutil.rmtree, pipes, ignore_errors=True)
+
+
 class _Session:
-    def __init__(self, client: rpc.Client, folder: Path, container_id: str) -> None:
+    def __init__(self, client: rpc.Client, folder: Path, container_id: str, exec_id: str) -> None:
         self._client = client
-        self._folder = folder
-        self._ids = {"container_id": container_id, "exec_id": folder.name}
+        self._folder = folder / f"{container_id}.{exec_id}"
+        self._ids = {"container_id": container_id, "exec_id": exec_id}
         self._readers: list[tuple[int, PipeReader]] = []
         self._stdin: PipeWriter | None = None
         self._ended: asyncio.Task[int] | None = None
@@ -68,9 +81,9 @@ class _Session:
         await self._client.call(rpc.EXEC, pb.ExecProcessRequest(terminal=tty, spec=spec, **self._ids, **paths))
         try:
             await self._client.call(rpc.START_PROCESS, self._process())
-        except Temporary:
+        except rpc.Refused as error:
             await self._delete()
-            raise
+            raise Permanent("CannotExec", f"{command[0]} cannot be run: {error.message}") from error
         self._ended = asyncio.create_task(self._run(), name=f"exec {command[0]}")
 
     def _make_pipes(self, *, tty: bool, stdin: bool) -> dict[str, str]:

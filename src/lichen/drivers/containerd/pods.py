@@ -16,7 +16,7 @@ from lichen.drivers.containerd import rpc, spec
 from lichen.drivers.containerd.config import Layout
 from lichen.drivers.containerd.daemon import Daemon
 from lichen.drivers.containerd.events import Events
-from lichen.drivers.containerd.exec import start_exec
+from lichen.drivers.containerd.exec import end_strays, start_exec
 from lichen.drivers.containerd.images import Images
 from lichen.drivers.containerd.leftovers import sweep
 from lichen.drivers.containerd.logs import keep_rotating
@@ -55,6 +55,7 @@ class ContainerdPods:
         await self.daemon.open()
         self._client = self._client or rpc.Client(self.layout.socket)
         await self._client.ready()
+        await end_strays(self._client, self.layout.execs)
         await Images(self._client, self.layout.socket).ensure_pause()
         self._rotation = self._rotation or asyncio.create_task(keep_rotating(self._client, self.layout), name="logs")
 
