@@ -14,7 +14,7 @@ from typing import Self
 
 from lichen.client.state import RemoteState
 from lichen.client.transport import PATIENCE, Transport, tls_context
-from lichen.kinds.builtin import TOKEN_REVIEW
+from lichen.kinds.builtin import SELF_SUBJECT_REVIEW
 from lichen.model.caller import from_user_info
 from lichen.model.errors import NotFound, Unauthorized
 from lichen.model.state import Caller
@@ -37,8 +37,9 @@ class TokenFile:
 
 
 class RemoteCloud:
-    """A Cloud over HTTP. base_url: https://…, http://… or unix:///socket. token, token_file: its own credential, with
-    which it has other tokens reviewed. Close it, or use it as a context."""
+    """A Cloud over HTTP. base_url: https://…, http://… or unix:///socket. token, token_file: its own credential,
+    which others' requests do not need: a bearer's token is asked about with that token. Close it, or use it as a
+    context."""
 
     def __init__(
         self,
@@ -64,16 +65,9 @@ class RemoteCloud:
         """Who bears `token`. Unauthorized."""
         if not token or not token.isascii() or not token.isprintable():
             raise Unauthorized("the token is not valid")
-        review = {
-            "apiVersion": TOKEN_REVIEW.api_version,
-            "kind": TOKEN_REVIEW.kind,
-            "metadata": {},
-            "spec": {"token": token},
-        }
-        status = (await self.state.create(TOKEN_REVIEW, review)).get("status") or {}
-        if not status.get("authenticated"):
-            raise Unauthorized(status.get("error") or "the token is not valid")
-        return from_user_info(status.get("user") or {}, token)
+        review = {"apiVersion": SELF_SUBJECT_REVIEW.api_version, "kind": SELF_SUBJECT_REVIEW.kind, "metadata": {}}
+        answer = await RemoteState(self._transport, lambda: token).create(SELF_SUBJECT_REVIEW, review)
+        return from_user_info(answer["status"]["userInfo"], token)
 
     def acting(self, caller: Caller) -> RemoteState:
         """The State as `caller` may see and change it, by the caller's own token."""

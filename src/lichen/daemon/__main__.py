@@ -24,7 +24,7 @@ def main() -> int:
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    from lichen.daemon import simulated, supervisor
+    from lichen.daemon import supervisor
     from lichen.daemon.layout import prepare
 
     try:
@@ -38,6 +38,8 @@ def _start(arguments: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     if settings.simulate:
+        from lichen.daemon import simulated
+
         return simulated.run(settings, sockets)
     return supervisor.run(settings, sockets)
 
