@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.kernel import subresources
 from lichen.kernel.patching import patched
+from lichen.kernel.writes import Moved
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from lichen.model.kind import Kind
@@ -28,7 +29,7 @@ from lichen.model.state import (
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
 
-_PATCH_ATTEMPTS = 50
+_PATCH_ATTEMPTS = 500
 RawList = tuple[list[bytes], int, str, int]
 """(items as JSON, revision, where to go on, how many remain)."""
 Objects = list[Object]
@@ -178,7 +179,7 @@ class Session:
                 if subresource == "scale":
                     return await subresources.update_scale(self._kernel, self.caller, kind, new, options)
                 return await self._writes.update(self.caller, kind, new, subresource, options, read=stored)
-            except Conflict:
+            except Moved:
                 if _names_a_revision(patch):
                     raise
         raise Conflict(f'{kind.resource} "{name}" is changed too often to be patched; try again', kind=kind.plural)

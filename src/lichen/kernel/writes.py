@@ -17,8 +17,7 @@ from lichen.model.errors import AlreadyExists, Cause, Conflict, Forbidden, NotFo
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, Preconditions, WriteOptions
 
-_ATTEMPTS = 50
-_DRY_RUN_REVISION = ""
+_ATTEMPTS = 500
 
 
 class Writes:
@@ -72,7 +71,7 @@ class Writes:
                 raise modified(kind, meta["name"])
             try:
                 return await self._replace(caller, kind, {**decoded, "metadata": {**meta}}, old, subresource, options)
-            except Conflict:
+            except Moved:
                 if wanted or read is not None:
                     raise
                 decoded = self._schemas.of(kind).decode(obj)
@@ -128,12 +127,24 @@ class Writes:
                     if options.dry_run:
                         return going.mark or old
                     if going.remove:
-                        return await self._remove(kind, old)
-                    return old if going.mark is None else await self._store.update(kind, going.mark)
-            except Conflict:
+                        return await self._removed(kind, old)
+                    return old if going.mark is None else await self._marked(kind, going.mark)
+            except Moved:
                 if preconditions.resource_version:
                     raise
         raise modified(kind, name)
+
+    async def _removed(self, kind: Kind, obj: Object) -> Object:
+        try:
+            return await self._remove(kind, obj)
+        except Conflict:
+            raise modified(kind, obj["metadata"]["name"]) from None
+
+    async def _marked(self, kind: Kind, obj: Object) -> Object:
+        try:
+            return await self._store.update(kind, obj)
+        except Conflict:
+            raise modified(kind, obj["metadata"]["name"]) from None
 
     async def _remove(self, kind: Kind, obj: Object) -> Object:
         meta = obj["metadata"]
@@ -199,8 +210,12 @@ class Writes:
         )
 
 
-def modified(kind: Kind, name: str) -> Conflict:
-    return Conflict(
+class Moved(Conflict):
+    """The stored object is another than was read: worth another try, as a refusal by admission is not."""
+
+
+def modified(kind: Kind, name: str) -> Moved:
+    return Moved(
         f'Operation cannot be fulfilled on {kind.resource} "{name}": the object has been modified; please apply your '
         "changes to the latest version and try again",
         kind=kind.plural,

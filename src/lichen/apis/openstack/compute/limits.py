@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits and use of a project: its ResourceQuotas in Nova's words. -1 is unlimited, which is what no quota means."""
+
+from __future__ import annotations
+
+from lichen.apis.openstack.compute.server_views import Json
+from lichen.apis.openstack.projects import UNLIMITED, hard_limits, limit, namespace_of_project
+from lichen.apis.openstack.reply import Reply
+from lichen.apis.openstack.request import Request
+from lichen.kinds.compute.keypair import Keypair
+from lichen.kinds.compute.server import Server
+
+_MIB = 1 << 20
+_RESOURCES: dict[str, tuple[str, float]] = {
+    "instances": (f"count/{Server.KIND.resource}", 1),
+    "cores": ("requests.cpu", 1),
+    "ram": ("requests.memory", _MIB),
+    "key_pairs": (f"count/{Keypair.KIND.resource}", 1),
+}
+"""What a ResourceQuota can bound: its name there, and Nova's unit."""
+_FIXED = {"metadata_items": 128, "server_groups": 0, "server_group_members": 0}
+"""What the dialect itself bounds; there are no server groups."""
+_INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_file_path_bytes": 0}
+_NETWORK = dict.fromkeys(("fixed_ips", "floating_ips", "security_groups", "security_group_rules"), UNLIMITED)
+
+
+async def show_quota(req: Request, project_id: str) -> Reply:
+    limits = await hard_limits(req, await namespace_of_project(req, project_id))
+    return Reply({"quota_set": {"id": project_id, **_shown(req, _of_project(limits))}})
+
+
+async def show_defaults(req: Request, project_id: str) -> Reply:
+    await namespace_of_project(req, project_id)
+    return Reply({"quota_set": {"id": project_id, **_shown(req, _of_project({}))}})
+
+
+async def show_detail(req: Request, project_id: str) -> Reply:
+    namespace = await namespace_of_project(req, project_id)
+    shown = _shown(req, _of_project(await hard_limits(req, namespace)))
+    used = await _used(req, namespace)
+    detail = {name: {"limit": most, "in_use": used.get(name, 0), "reserved": 0} for name, most in shown.items()}
+    return Reply({"quota_set": {"id": project_id, **detail}})
+
+
+async def show_limits(req: Request) -> Reply:
+    namespace = await _asked_for(req)
+    limits = _of_project(await hard_limits(req, namespace))
+    used = await _used(req, namespace)
+    absolute: Json = {
+        "maxTotalInstances": limits["instances"],
+        "maxTotalCores": limits["cores"],
+        "maxTotalRAMSize": limits["ram"],
+        "maxTotalKeypairs": limits["key_pairs"],
+        "maxServerMeta": _FIXED["metadata_items"],
+        "maxServerGroups": _FIXED["server_groups"],
+        "maxServerGroupMembers": _FIXED["server_group_members"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": 0,
+    }
+    if not req.since(2, 39):
+        absolute["maxImageMeta"] = 128
+    if not req.since(2, 57):
+        absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
+    if not req.since(2, 36):
+        absolute |= {
+            "maxTotalFloatingIps": UNLIMITED,
+            "totalFloatingIpsUsed": 0,
+            "maxSecurityGroups": UNLIMITED,
+            "maxSecurityGroupRules": UNLIMITED,
+            "totalSecurityGroupsUsed": 0,
+        }
+    return Reply({"limits": {"rate": [], "absolute": absolute}})
+
+
+async def _asked_for(req: Request) -> str | None:
+    """The namespace of `tenant_id`, else the caller's own."""
+    wanted = req.arg("tenant_id")
+    return await namespace_of_project(req, wanted) if wanted else req.namespace
+
+
+def _of_project(hard: dict[str, float]) -> dict[str, int]:
+    return {name: limit(hard, resource, unit) for name, (resource, unit) in _RESOURCES.items()} | _FIXED
+
+
+def _shown(req: Request, limits: dict[str, int]) -> dict[str, int]:
+    more = {} if req.since(2, 57) else _INJECTED
+    return {**limits, **more, **({} if req.since(2, 36) else _NETWORK)}
+
+
+async def _used(req: Request, namespace: str | None) -> dict[str, int]:
+    servers = (await req.state.list(Server.KIND, namespace)).items if namespace else []
+    sizes = [server["spec"].get("resources") or {} for server in servers]
+    return {
+        "instances": len(servers),
+        "cores": sum(size.get("vcpus", 0) for size in sizes),
+        "ram": sum(size.get("memory", 0) for size in sizes),
+    }

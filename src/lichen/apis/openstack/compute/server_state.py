@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a Server's intent and observation together are called in Nova: status, vm_state, task_state, power_state.
+
+Nova's task_state says what has been asked for and is not yet done; that is the difference of spec and status.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lichen.model.data import Object
+from lichen.model.meta import is_deleting
+
+POWER_STATES = {"NoState": 0, "Running": 1, "Paused": 3, "Shutdown": 4, "Crashed": 6}
+NOVA_STATUSES = frozenset(
+    {
+        "ACTIVE", "BUILD", "DELETED", "ERROR", "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED", "REBOOT", "REBUILD",
+        "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED", "SHUTOFF", "SOFT_DELETED", "SUSPENDED",
+        "UNKNOWN", "VERIFY_RESIZE",
+    }
+)  # fmt: skip
+
+
+class ServerState(NamedTuple):
+    """In Nova's words; power is its number."""
+
+    status: str
+    vm_state: str
+    task: str | None
+    power: int
+
+
+def server_state(obj: Object) -> ServerState:
+    spec, status = obj["spec"], obj.get("status") or {}
+    power = POWER_STATES.get(status.get("power", ""), 0)
+    name, vm_state = _status_of(spec, status)
+    return ServerState(name, vm_state, _task_of(obj, spec, status), power)
+
+
+def reboot_is_pending(spec: Object, status: Object) -> bool:
+    """A reboot has been asked for that the node has not carried out."""
+    return spec.get("rebootedAt", "") not in ("", status.get("rebootedAt", ""))
+
+
+def _status_of(spec: Object, status: Object) -> tuple[str, str]:
+    phase = status.get("phase", "")
+    running = status.get("power") == "Running"
+    if phase == "Error":
+        return "ERROR", "error"
+    if phase == "Stopped" or (phase == "Deleting" and not running):
+        return "SHUTOFF", "stopped"
+    if phase in ("", "Pending", "Building"):
+        return _building(spec, status)
+    if phase == "Rebooting" or (reboot_is_pending(spec, status) and phase == "Running"):
+        return _reboot_name(spec), "active"
+    return "ACTIVE", "active"
+
+
+def _building(spec: Object, status: Object) -> tuple[str, str]:
+    """What has run before is not being built: it is off, on its way to be on again."""
+    if not status.get("launchedAt"):
+        return "BUILD", "building"
+    return (_reboot_name(spec), "active") if reboot_is_pending(spec, status) else ("SHUTOFF", "stopped")
+
+
+def _reboot_name(spec: Object) -> str:
+    return "HARD_REBOOT" if spec.get("rebootType") == "Hard" else "REBOOT"
+
+
+def _task_of(obj: Object, spec: Object, status: Object) -> str | None:
+    phase = status.get("phase", "")
+    if is_deleting(obj) or phase == "Deleting":
+        return "deleting"
+    if phase == "Error":
+        return None
+    if spec.get("power", "On") == "Off":
+        return None if phase == "Stopped" else "powering-off"
+    if reboot_is_pending(spec, status) and phase != "Stopped":
+        return "rebooting_hard" if spec.get("rebootType") == "Hard" else "rebooting"
+    if phase == "Stopped":
+        return None if status.get("guestOff") and not reboot_is_pending(spec, status) else "powering-on"
+    if phase in ("", "Pending"):
+        return status.get("task") or "scheduling"
+    return status.get("task") or None

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls on ports. MAC and addresses are given out, and taken from others if asked for, by admission."""
+
+from __future__ import annotations
+
+from lichen.apis.openstack import objects
+from lichen.apis.openstack.network.attributes import bodies, invalid, one_body, to_spec, typed
+from lichen.apis.openstack.network.common import create_all, remove, see, visible
+from lichen.apis.openstack.network.common import target_namespace as namespace_for
+from lichen.apis.openstack.network.filters import Json, listing, only_fields
+from lichen.apis.openstack.network.views import port_view
+from lichen.apis.openstack.projects import project_ids
+from lichen.apis.openstack.reply import Reply, created
+from lichen.apis.openstack.request import Request
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.port import Port
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, NotFound
+from lichen.model.meta import name_of, namespace_of
+
+ATTRIBUTES = frozenset(
+    {
+        "id", "name", "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner",
+        "fixed_ips", "tenant_id", "project_id", "description", "revision_number", "created_at", "updated_at",
+        "binding:host_id", "binding:vnic_type", "binding:vif_type",
+    }
+)  # fmt: skip
+_APART = ("fixed_ips", "network_id", "security_groups", "binding:vnic_type", "binding:profile")
+_READ_ONLY = ("status", "tags")
+
+
+async def list_ports(req: Request) -> Reply:
+    return listing(req, "ports", await views(req, await visible(req, Port.KIND)), ATTRIBUTES)
+
+
+async def show_port(req: Request, id: str) -> Reply:
+    port = await see(req, Port.KIND, id)
+    return Reply({"port": only_fields(req, (await views(req, [port]))[0])})
+
+
+async def create_port(req: Request) -> Reply:
+    wanted, bulk = await bodies(req, "port", "ports")
+    shown = await views(req, await create_all(req, wanted, _create))
+    return created({"ports": shown} if bulk else {"port": shown[0]})
+
+
+async def update_port(req: Request, id: str) -> Reply:
+    attributes = await one_body(req, "port")
+    _check_unsupported(attributes)
+    spec = to_spec(attributes, Port.Spec, apart=_APART, read_only=(*_READ_ONLY, "network_id"))
+    port = await see(req, Port.KIND, id)
+    if "fixed_ips" in attributes:
+        network = await see(req, Network.KIND, port["spec"]["networkId"])
+        spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
+    changed = await req.state.patch(Port.KIND, name_of(port), namespace_of(port), {"spec": spec})
+    return Reply({"port": (await views(req, [changed]))[0]})
+
+
+async def delete_port(req: Request, id: str) -> Reply:
+    return await remove(req, await see(req, Port.KIND, id))
+
+
+async def views(req: Request, ports: list[Object]) -> list[Json]:
+    projects = await project_ids(req, ports)
+    return [port_view(p, projects[namespace_of(p)], admin=req.caller.is_admin) for p in ports]
+
+
+async def _create(req: Request, attributes: Object) -> Object:
+    namespace = await namespace_for(req, attributes)
+    _check_unsupported(attributes)
+    network_id = attributes.get("network_id")
+    if not isinstance(network_id, str) or not network_id:
+        raise typed(
+            BadRequest("Failed to parse request. Required attribute 'network_id' not specified"), "HTTPBadRequest"
+        )
+    network = await see(req, Network.KIND, network_id)
+    spec = to_spec(attributes, Port.Spec, apart=_APART, read_only=_READ_ONLY)
+    if "fixed_ips" in attributes:
+        spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
+    spec |= {"network": reference(network, namespace), "displayName": spec.get("displayName", "")}
+    return await objects.create(req, Port.KIND, spec["displayName"], spec, namespace=namespace)
+
+
+def reference(obj: Object, namespace: str) -> str:
+    """How an object is referred to from `namespace`."""
+    return name_of(obj) if namespace_of(obj) == namespace else f"{namespace_of(obj)}/{name_of(obj)}"
+
+
+def _check_unsupported(attributes: Object) -> None:
+    if attributes.get("security_groups"):
+        raise invalid("security groups are not supported by this cloud")
+    if attributes.get("binding:vnic_type", "normal") != "normal":
+        raise invalid("only binding:vnic_type normal is supported")
+    if attributes.get("binding:profile"):
+        raise invalid("binding:profile is not supported")
+
+
+async def _fixed_ips(req: Request, value: object, network: Object) -> list[Object]:
+    """`[{"subnet_id", "ip_address"}]`, either of them optional, as the port's spec has it."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise invalid("fixed_ips is not a list of objects")
+    if not value:
+        raise invalid("a port without addresses is not supported")
+    return [await _fixed_ip(req, item, network) for item in value]
+
+
+async def _fixed_ip(req: Request, item: Object, network: Object) -> Object:
+    unknown = sorted(set(item) - {"subnet_id", "ip_address"})
+    if unknown:
+        raise invalid(f"'{', '.join(unknown)}' is not a key of fixed_ips")
+    if not all(isinstance(v, str) for v in item.values()) or not item:
+        raise invalid("each of fixed_ips needs a subnet_id or an ip_address")
+    spec: Object = {}
+    if "ip_address" in item:
+        spec["ipAddress"] = item["ip_address"]
+    if "subnet_id" in item:
+        subnet = await _subnet(req, item["subnet_id"])
+        if subnet["spec"].get("networkId") != network["spec"]["id"]:
+            raise invalid(f"subnet {item['subnet_id']} is not on network {network['spec']['id']}")
+        spec |= {"subnet": name_of(subnet), "subnetId": subnet["spec"]["id"]}
+    return spec
+
+
+async def _subnet(req: Request, id: str) -> Object:
+    try:
+        return await see(req, Subnet.KIND, id)
+    except NotFound as error:
+        raise typed(NotFound(error.message, kind="Subnet"), "SubnetNotFound") from error

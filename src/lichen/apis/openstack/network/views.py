@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects as Neutron shows them. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lichen.model.data import Object
+
+Json = dict[str, Any]
+
+BOUND_TYPE = "bridge"
+"""`binding:vif_type` of a port that a node carries: every network is a Linux bridge."""
+
+
+def network_view(obj: Object, project_id: str, subnet_ids: list[str], *, admin: bool) -> Json:
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    view = {
+        **_common(obj, project_id),
+        "status": status.get("phase") or "BUILD",
+        "admin_state_up": spec.get("adminStateUp", True),
+        "shared": spec.get("shared", False),
+        "router:external": spec.get("external", False),
+        "mtu": spec.get("mtu", 1450),
+        "subnets": subnet_ids,
+        "port_security_enabled": spec.get("portSecurity", True),
+        "availability_zone_hints": [],
+        "availability_zones": [],
+        "ipv4_address_scope": None,
+        "ipv6_address_scope": None,
+    }
+    if admin:
+        segment = spec.get("segment") or None
+        view |= {
+            "provider:network_type": "vxlan",
+            "provider:physical_network": None,
+            "provider:segmentation_id": segment,
+        }
+    return view
+
+
+def subnet_view(obj: Object, project_id: str) -> Json:
+    spec = obj["spec"]
+    return {
+        **_common(obj, project_id),
+        "network_id": spec.get("networkId", ""),
+        "ip_version": ip_version(spec["cidr"]),
+        "cidr": spec["cidr"],
+        "gateway_ip": spec.get("gatewayIp") or None,
+        "enable_dhcp": spec.get("dhcp", True),
+        "allocation_pools": [{"start": p["start"], "end": p["end"]} for p in spec.get("allocationPools") or []],
+        "dns_nameservers": list(spec.get("dnsNameservers") or []),
+        "host_routes": [
+            {"destination": r["destination"], "nexthop": r["nexthop"]} for r in spec.get("hostRoutes") or []
+        ],
+        "ipv6_address_mode": None,
+        "ipv6_ra_mode": None,
+        "subnetpool_id": None,
+    }
+
+
+def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool = True) -> Json:
+    spec, status = obj["spec"], obj.get("status") or {}
+    view = {
+        **_common(obj, project_id),
+        "network_id": spec.get("networkId", ""),
+        "mac_address": spec.get("mac", ""),
+        "admin_state_up": spec.get("adminStateUp", True),
+        "status": status.get("phase") or "DOWN",
+        "device_id": spec.get("deviceId", ""),
+        "device_owner": spec.get("deviceOwner", ""),
+        "fixed_ips": [
+            {"subnet_id": ip.get("subnetId", ""), "ip_address": ip.get("ipAddress", "")}
+            for ip in spec.get("fixedIps") or []
+        ],
+        "security_groups": [],
+        "port_security_enabled": port_security,
+        "binding:vnic_type": "normal",
+    }
+    if admin:
+        node = spec.get("node", "")
+        view |= {
+            "binding:host_id": node,
+            "binding:vif_type": BOUND_TYPE if node else "unbound",
+            "binding:vif_details": {},
+            "binding:profile": {},
+        }
+    return view
+
+
+def ip_version(cidr: str) -> int:
+    return 6 if ":" in cidr else 4
+
+
+def updated_at(obj: Object) -> str:
+    """When the object was last written: the newest of its managers' times, if they are kept, else its creation."""
+    meta = obj["metadata"]
+    times = [entry.get("time", "") for entry in meta.get("managedFields") or []]
+    newest: str = max([meta.get("creationTimestamp", ""), *times])
+    return newest
+
+
+def _common(obj: Object, project_id: str) -> Json:
+    meta, spec = obj["metadata"], obj.get("spec") or {}
+    return {
+        "id": spec.get("id", ""),
+        "name": spec.get("displayName", meta["name"]),
+        "tenant_id": project_id,
+        "project_id": project_id,
+        "description": spec.get("description", ""),
+        "tags": list(spec.get("tags") or []),
+        "created_at": meta.get("creationTimestamp", ""),
+        "updated_at": updated_at(obj),
+        "revision_number": int(meta.get("generation") or 1),
+    }
