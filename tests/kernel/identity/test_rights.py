@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each role may do, and attacks: what nobody may do to another's project."""
+
+from __future__ import annotations
+
+import pytest
+
+from lichen.kinds import builtin
+from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT
+from lichen.kinds.compute.flavor import Flavor
+from lichen.kinds.compute.server import Server
+from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.user import User
+from lichen.kinds.image.image import Image
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.port import Port
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.caller import from_user_info, to_user_info
+from lichen.model.errors import ApiError, BadRequest, Forbidden
+from lichen.model.kind import Kind, new_object
+from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.model.state import Caller
+
+from .world import NOBODY, World
+
+TOKEN_REQUEST = Kind("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests")
+
+
+def may(
+    world: World, caller: Caller, verb: str, kind: Kind, namespace: str = "", name: str = "", sub: str = ""
+) -> bool:
+    return world.identity.refusal(caller, verb, kind, namespace, name, sub) is None
+
+
+# --- roles in their own project ---
+
+
+async def test_roles_are_view_edit_and_admin_of_their_project(world: World):
+    reader, member, manager = [await world.member(n, n) for n in ("reader", "member", "manager")]
+    for caller in (reader, member, manager):
+        home = caller.namespace
+        assert may(world, caller, "list", POD, home)
+        assert may(world, caller, "get", Server.KIND, home, "web")
+        assert may(world, caller, "get", Server.KIND, home, "web", "log")
+        assert may(world, caller, "get", NAMESPACE, "", home)
+        assert not may(world, caller, "delete", NAMESPACE, "", home)
+        assert not may(world, caller, "patch", NAMESPACE, "", home)
+        assert not may(world, caller, "patch", Server.KIND, home, "web", "status")
+        assert not may(world, caller, "patch", Port.KIND, home, "web", "status")
+        assert not may(world, caller, "create", POD, home, "web", "binding")
+        assert not may(world, caller, "create", builtin.RESOURCE_QUOTA, home)
+        is_editor = caller is not reader
+        assert may(world, caller, "create", Server.KIND, home) is is_editor
+        assert may(world, caller, "delete", POD, home, "web") is is_editor
+        assert may(world, caller, "get", SECRET, home, "s") is is_editor
+        assert may(world, caller, "create", POD, home, "web", "exec") is is_editor
+        assert may(world, caller, "create", builtin.ROLE_BINDING, home) is (caller is manager)
+
+
+async def test_every_user_sees_what_is_on_offer_and_no_more(world: World):
+    ann = await world.member("ann", "reader")
+    for kind in (Flavor.KIND, builtin.RUNTIME_CLASS, builtin.STORAGE_CLASS):
+        assert may(world, ann, "list", kind)
+        assert not may(world, ann, "create", kind)
+    for kind in (NODE, NAMESPACE, User.KIND, RoleAssignment.KIND, builtin.CLUSTER_ROLE, POD, SECRET, Server.KIND):
+        assert not may(world, ann, "list", kind)
+    assert may(world, ann, "get", User.KIND, "", "ann")
+    assert not may(world, ann, "get", User.KIND, "", "admin")
+
+
+async def test_the_unscoped_and_the_anonymous_have_no_project(world: World):
+    ann = await world.member("ann")
+    unscoped = await world.kernel.authenticate(await world.login("ann", {"unscoped": True}))
+    for caller in (unscoped, NOBODY):
+        assert not may(world, caller, "list", POD, "ann")
+    assert not may(world, NOBODY, "list", Flavor.KIND)
+    assert world.identity.refusal_of_path(NOBODY, "get", "/version") is None
+    assert world.identity.refusal_of_path(NOBODY, "get", "/healthz") is None
+    assert world.identity.refusal_of_path(NOBODY, "get", "/api") == ""
+    assert world.identity.refusal_of_path(ann, "get", "/api/v1") is None
+    assert world.identity.refusal_of_path(ann, "get", "/metrics") == ""
+
+
+async def test_a_reader_on_the_system_reads_everything_but_secrets(world: World):
+    await world.assign("reader", user_id=await world.user("eye"), system=True)
+    eye = await world.kernel.authenticate(await world.login("eye", {"system": True}))
+    assert may(world, eye, "list", Server.KIND)
+    assert may(world, eye, "list", User.KIND)
+    assert not may(world, eye, "list", SECRET)
+    assert not may(world, eye, "delete", Server.KIND, "demo", "web")
+
+
+# --- attacks: another tenant's things ---
+
+
+@pytest.mark.parametrize("role", ["reader", "member", "manager"])
+async def test_a_tenant_reaches_nothing_of_another(world: World, role: str):
+    ann, bob = await world.member("ann", role), await world.member("bob")
+    theirs = world.kernel.acting(bob)
+    await theirs.create(CONFIG_MAP, {**new_object(CONFIG_MAP, "plan", "bob"), "data": {"a": "b"}})
+    mine = world.kernel.acting(ann)
+    for namespace in ("bob", SYSTEM_NAMESPACE, None):
+        for kind in (CONFIG_MAP, SECRET, POD, Server.KIND, Network.KIND, Image.KIND, Port.KIND, Subnet.KIND):
+            with pytest.raises(Forbidden):
+                await mine.list(kind, namespace)
+            with pytest.raises(Forbidden):
+                mine.watch(kind, namespace)
+            with pytest.raises(Forbidden):
+                await mine.delete_collection(kind, namespace)
+    with pytest.raises(Forbidden):
+        await mine.get(CONFIG_MAP, "plan", "bob")
+    with pytest.raises(Forbidden):
+        await mine.get(CONFIG_MAP, "no-such", "bob")
+    with pytest.raises(Forbidden):
+        await mine.patch(CONFIG_MAP, "plan", "bob", {"data": {"a": "c"}})
+    with pytest.raises(Forbidden):
+        await mine.delete(CONFIG_MAP, "plan", "bob")
+    with pytest.raises(Forbidden):
+        await mine.create(CONFIG_MAP, new_object(CONFIG_MAP, "mine", "bob"))
+
+
+async def test_a_tenant_cannot_take_rights(world: World):
+    ann = await world.member("ann", "manager")
+    mine = world.kernel.acting(ann)
+    admin_role = await world.role_id("admin")
+    for spec in ({"project_id": ann.project_id}, {"system": True}):
+        wanted = RoleAssignment.Spec(role_id=admin_role, user_id=ann.user_id, **spec)
+        with pytest.raises(Forbidden):
+            await mine.create(RoleAssignment.KIND, new_object(RoleAssignment.KIND, wanted.handle(), spec=wanted))
+    with pytest.raises(Forbidden):
+        await mine.patch(User.KIND, "ann", "", {"spec": {"options": {"x": True}}})
+    with pytest.raises(Forbidden):
+        await mine.patch(NAMESPACE, "ann", "", {"metadata": {"labels": {"a": "b"}}})
+
+
+def a_binding(role: str, user: str, kind: str = "ClusterRole") -> dict[str, object]:
+    return {
+        **new_object(builtin.ROLE_BINDING, f"{role}-{user}", "ann"),
+        "roleRef": {"apiGroup": builtin.RBAC, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": builtin.RBAC, "kind": "User", "name": user}],
+    }
+
+
+async def test_a_manager_hands_on_what_it_has_and_no_more(world: World):
+    ann, bob = await world.member("ann", "manager"), await world.member("bob")
+    mine = world.kernel.acting(ann)
+    assert not may(world, bob, "list", POD, "ann")
+    await mine.create(builtin.ROLE_BINDING, a_binding("view", "bob"))
+    assert may(world, bob, "list", POD, "ann")
+    assert not may(world, bob, "delete", POD, "ann", "web")
+    for role in ("cluster-admin", "system:node", "system:lichen-controllers"):
+        with pytest.raises(Forbidden, match="attempting to grant"):
+            await mine.create(builtin.ROLE_BINDING, a_binding(role, "bob"))
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    await mine.create(builtin.ROLE, {**new_object(builtin.ROLE, "pods", "ann"), "rules": rules})
+    for rule in (
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["*"], "verbs": ["get"]},
+        {"apiGroups": ["compute.lichen.dev"], "resources": ["servers/status"], "verbs": ["patch"]},
+    ):
+        with pytest.raises(Forbidden, match="attempting to grant"):
+            await mine.create(builtin.ROLE, {**new_object(builtin.ROLE, "more", "ann"), "rules": [rule]})
+        with pytest.raises(Forbidden, match="attempting to grant"):
+            await mine.patch(builtin.ROLE, "pods", "ann", {"rules": [rule]})
+
+
+async def test_a_name_like_the_systems_gives_no_rights(world: World):
+    for name in ("system:masters", "system:node:a", "system:serviceaccount:kube-system:default"):
+        with pytest.raises(ApiError, match=r"metadata\.name"):
+            await world.state.create(User.KIND, new_object(User.KIND, name))
+
+
+# --- what is shared ---
+
+
+async def test_a_shared_network_is_read_by_all_and_a_private_one_by_its_own(world: World):
+    ann, bob = await world.member("ann"), await world.member("bob")
+    await world.kernel.acting(bob).create(Network.KIND, new_object(Network.KIND, "own", "bob", {}))
+    await world.state.create(Network.KIND, new_object(Network.KIND, "open", "bob", {"shared": True}))
+    mine = world.kernel.acting(ann)
+    shared = (await mine.list(Network.KIND, None, fields="spec.shared=true")).items
+    assert {n["metadata"]["name"] for n in shared} == {"open", "cluster"}
+    assert (await mine.get(Network.KIND, "open", "bob"))["spec"]["shared"] is True
+    with pytest.raises(Forbidden):
+        await mine.get(Network.KIND, "own", "bob")
+    with pytest.raises(Forbidden):
+        await mine.patch(Network.KIND, "open", "bob", {"spec": {"description": "mine"}})
+    id = (await world.state.get(Network.KIND, "open", "bob"))["spec"]["id"]
+    own = (await world.state.get(Network.KIND, "own", "bob"))["spec"]["id"]
+    await mine.list(Subnet.KIND, None, fields=f"spec.networkId={id}")
+    with pytest.raises(Forbidden):
+        await mine.list(Subnet.KIND, None, fields=f"spec.networkId={own}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "",
+        "spec.shared!=false",
+        "spec.shared=false",
+        "metadata.name!=x\\,spec.shared=true",
+        "spec.id=\\,spec.shared=true",
+        "spec.shared=true\\",
+        "spec.shared=true\\,",
+        "spec.shared==truely",
+        "!spec.shared=true",
+    ],
+)
+async def test_a_selector_that_only_looks_as_if_it_picked_the_shared_is_refused(world: World, fields: str):
+    ann = await world.member("ann")
+    with pytest.raises((Forbidden, BadRequest)):
+        await world.kernel.acting(ann).list(Network.KIND, None, fields=fields)
+
+
+async def test_only_the_clouds_admin_shares_with_everyone(world: World):
+    mine = world.kernel.acting(await world.member("ann", "manager"))
+    with pytest.raises(Forbidden):
+        await mine.create(Network.KIND, new_object(Network.KIND, "open", "ann", {"shared": True}))
+    with pytest.raises(Forbidden):
+        await mine.create(Image.KIND, new_object(Image.KIND, "open", "ann", {"visibility": "public"}))
+    await mine.create(Network.KIND, new_object(Network.KIND, "net", "ann", {}))
+    with pytest.raises(Forbidden):
+        await mine.patch(Network.KIND, "net", "ann", {"spec": {"shared": True}})
+    with pytest.raises(Forbidden):
+        await mine.patch(Network.KIND, "net", "ann", {"spec": {"external": True}})
+
+
+async def test_a_tenant_points_its_image_at_no_other_bytes(world: World):
+    mine = world.kernel.acting(await world.member("ann"))
+    image = await mine.create(Image.KIND, new_object(Image.KIND, "disk", "ann", {"diskFormat": "raw"}))
+    for location in ("../../etc/shadow", "another-id"):
+        with pytest.raises(Forbidden):
+            await mine.patch(Image.KIND, "disk", "ann", {"status": {"location": location}}, subresource="status")
+    done = {"phase": "active", "location": image["spec"]["id"], "size": 1}
+    await mine.patch(Image.KIND, "disk", "ann", {"status": done}, subresource="status")
+    with pytest.raises(Forbidden):
+        await mine.patch(Image.KIND, "disk", "ann", {"status": {"hashValue": "0"}}, subresource="status")
+
+
+# --- RBAC, service accounts, nodes ---
+
+
+async def test_a_cluster_role_aggregates_live(world: World):
+    ann = await world.member("ann", "reader")
+    assert not may(world, ann, "get", SECRET, "ann", "s")
+    labels = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
+    role = new_object(builtin.CLUSTER_ROLE, "more", labels=labels)
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["s"]}]
+    await world.state.create(builtin.CLUSTER_ROLE, {**role, "rules": rules})
+    assert may(world, ann, "get", SECRET, "ann", "s")
+    assert not may(world, ann, "get", SECRET, "ann", "t")
+
+
+async def test_a_service_account_acts_by_its_bindings_until_it_is_gone(world: World):
+    ann = await world.member("ann", "manager")
+    mine = world.kernel.acting(ann)
+    await mine.create(SERVICE_ACCOUNT, new_object(SERVICE_ACCOUNT, "robot", "ann"))
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": {"name": "robot", "namespace": "ann"},
+    }
+    answer = await mine.create(SERVICE_ACCOUNT, {**body, "spec": {}}, subresource="token")
+    robot = await world.kernel.authenticate(answer["status"]["token"])
+    assert robot.name == "system:serviceaccount:ann:robot"
+    assert not may(world, robot, "list", POD, "ann")
+    binding = a_binding("view", "x")
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": "robot", "namespace": "ann"}]
+    await mine.create(builtin.ROLE_BINDING, binding)
+    assert may(world, robot, "list", POD, "ann")
+    assert not may(world, robot, "list", POD, "bob")
+    other = await mine.create(SERVICE_ACCOUNT, {**body, "spec": {"audiences": ["vault"]}}, subresource="token")
+    with pytest.raises(Exception, match="authentication"):
+        await world.kernel.authenticate(other["status"]["token"])
+    await world.state.delete(SERVICE_ACCOUNT, "robot", "ann")
+    with pytest.raises(Exception, match="authentication"):
+        await world.kernel.authenticate(robot.token)
+
+
+async def test_a_node_writes_the_status_of_its_own_and_nothing_else(world: World):
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    node = world.kernel.acting(await world.kernel.authenticate(token))
+    for name in ("n1", "n2"):
+        await world.state.create(NODE, new_object(NODE, name))
+        spec = {"nodeName": name, "containers": [{"name": "c", "image": "busybox"}]}
+        await world.state.create(POD, new_object(POD, f"on-{name}", "default", spec))
+    await node.patch(NODE, "n1", "", {"status": {"phase": "x"}}, subresource="status")
+    await node.patch(POD, "on-n1", "default", {"status": {"phase": "Running"}}, subresource="status")
+    for attempt in (
+        node.patch(NODE, "n2", "", {"metadata": {"labels": {"a": "b"}}}),
+        node.patch(POD, "on-n2", "default", {"status": {"phase": "Failed"}}, subresource="status"),
+        node.patch(POD, "on-n1", "default", {"metadata": {"labels": {"a": "b"}}}),
+        node.delete(POD, "on-n2", "default"),
+        node.create(POD, new_object(POD, "mine", "default", {})),
+        node.create(NODE, new_object(NODE, "n3")),
+        node.list(User.KIND),
+        node.patch(SECRET, "s", "default", {}),
+    ):
+        with pytest.raises(Forbidden):
+            await attempt
+
+
+async def test_a_caller_survives_the_way_through_a_token_review(world: World):
+    ann = await world.member("ann", "manager")
+    answer = await world.ask(await world.admin(), builtin.TOKEN_REVIEW, {"token": ann.token})
+    assert from_user_info(answer["status"]["user"], ann.token) == ann
+    assert ann.token not in str(to_user_info(ann))
+    with pytest.raises(Forbidden):
+        await world.ask(ann, builtin.TOKEN_REVIEW, {"token": ann.token})
+    bad = await world.ask(await world.admin(), builtin.TOKEN_REVIEW, {"token": "x"})
+    assert bad["status"]["authenticated"] is False
+
+
+async def test_reviews_answer_as_the_authorizer_would(world: World):
+    ann = await world.member("ann")
+    for verb, namespace, allowed in (("create", "ann", True), ("create", "bob", False), ("list", "", False)):
+        wanted = {"verb": verb, "resource": "servers", "group": "compute.lichen.dev", "namespace": namespace}
+        answer = await world.ask(ann, builtin.SELF_SUBJECT_ACCESS_REVIEW, {"resourceAttributes": wanted})
+        assert answer["status"]["allowed"] is allowed
+    rules = await world.ask(ann, builtin.SELF_SUBJECT_RULES_REVIEW, {"namespace": "ann"})
+    assert any("servers" in r["resources"] for r in rules["status"]["resourceRules"])
+    node = {"user": "system:node:a", "groups": ["system:nodes"]}
+    wanted = {"verb": "list", "resource": "pods"}
+    answer = await world.ask(await world.admin(), builtin.SUBJECT_ACCESS_REVIEW, {**node, "resourceAttributes": wanted})
+    assert answer["status"]["allowed"] is True
