@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lichen.kinds.faults import Faults
 from lichen.kinds.rules import Rules
 from lichen.model.data import Object, camel
@@ -10,7 +12,7 @@ from lichen.model.kind import Kind
 
 
 def rules_of_model(kind: Kind) -> Rules:
-    """Immutability of the fields of spec."""
+    """Immutability of the fields of spec, and the status to begin with."""
     frozen = _immutable(kind)
 
     def carry(new: Object, old: Object) -> None:
@@ -27,7 +29,24 @@ def rules_of_model(kind: Kind) -> Rules:
             if stored.get(field) not in (None, "") and spec.get(field) != stored[field]:
                 faults.immutable(f"spec.{field}", spec.get(field))
 
-    return Rules(carry=carry, validate_update=validate_update)
+    observed = _observed(kind)
+
+    def begin(new: Object) -> None:
+        if observed:
+            new["status"] = dict(observed)
+
+    return Rules(begin=begin, carry=carry, validate_update=validate_update)
+
+
+def _observed(kind: Kind) -> Object:
+    """What the status of a new object says: the defaults that say anything."""
+    status = getattr(kind.model, "Status", None)
+    declared = status.declared_fields if status is not None else {}
+    return {
+        info.wire or camel(name): info.default
+        for name, info in declared.items()
+        if info.default not in (msgspec.NODEFAULT, None, "", 0, False)
+    }
 
 
 def _immutable(kind: Kind) -> tuple[str, ...]:
