@@ -19,11 +19,10 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._held: list[tuple[str, str, str, str, int, int, float, str]] = []
-        self.enabled = log.isEnabledFor(logging.INFO)
 
     def note(self, request: Request, started: float) -> None:
         """started: of `time.perf_counter()`."""
-        if not self.enabled:
+        if not log.isEnabledFor(logging.INFO):
             return
         caller = request.caller.name if request.caller else ""
         took = time.perf_counter() - started

@@ -10,6 +10,7 @@ from typing import Any
 from lichen.apis.kubernetes.access_log import AccessLog
 from lichen.apis.kubernetes.channel import speaks_channels, tell_failure
 from lichen.apis.kubernetes.documents import Documents
+from lichen.apis.kubernetes.impersonation import asks_to_impersonate, impersonated
 from lichen.apis.kubernetes.request import AsgiApp, Message, Receive, Request, Scope, Send
 from lichen.apis.kubernetes.respond import send_error
 from lichen.apis.kubernetes.status import status_body
@@ -63,7 +64,12 @@ class _App:
 
     async def _caller(self, request: Request) -> Caller:
         """Who asks. Unauthorized: a credential was given and is not valid."""
-        given = request.headers.get(b"authorization")
+        caller = await self._bearer(request.headers.get(b"authorization"))
+        if asks_to_impersonate(request.headers):
+            return impersonated(self._kernel.access, caller, request.scope["headers"])
+        return caller
+
+    async def _bearer(self, given: bytes | None) -> Caller:
         if given is None:
             return ANONYMOUS
         scheme, _, token = given.decode("latin-1").partition(" ")

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from lichen.apis.kubernetes.metadata import partial_list, partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
 from lichen.apis.kubernetes.request import Request
-from lichen.apis.kubernetes.respond import send_json, send_object, send_parts
+from lichen.apis.kubernetes.respond import JSON_TYPE, YAML_TYPE, send_json, send_object, send_parts, send_whole
 from lichen.apis.kubernetes.routing import Target
 from lichen.apis.kubernetes.table import table_of
-from lichen.apis.kubernetes.wire import decode_json, encode
+from lichen.apis.kubernetes.wire import decode_json, encode, encode_yaml
 from lichen.model.errors import BadRequest, Cause, Invalid
 from lichen.model.kind import Kind
 
 Session = Any
+
+_MANY = 100
+"""Items from which a list is rewritten off the event loop."""
 
 
 async def get(request: Request, session: Session, target: Target) -> None:
@@ -51,14 +56,22 @@ async def list_(request: Request, session: Session, target: Target) -> None:
     if form is Form.JSON:
         await send_parts(request, joined(target.kind, items, meta))
         return
+    include = include_of(request)
+    build = partial(_rewritten, form, target.kind, items, meta, include)
+    many = len(items) > _MANY
+    headers = (YAML_TYPE,) if form is Form.YAML else (JSON_TYPE,)
+    await send_whole(request, await asyncio.to_thread(build) if many else build(), headers)
+
+
+def _rewritten(form: Form, kind: Kind, items: list[bytes], meta: dict[str, Any], include: str) -> bytes:
+    """A list in any form but plain JSON."""
     objects = [decode_json(item) for item in items]
     if form is Form.TABLE:
-        body = encode(table_of(target.kind, objects, meta, include=include_of(request)))
-        await send_json(request, body)
-    elif form in (Form.META, Form.META_LIST):
-        await send_json(request, encode(partial_list(objects, meta)))
-    else:
-        await send_object(request, {**list_head(target.kind), "metadata": meta, "items": objects}, form)
+        return encode(table_of(kind, objects, meta, include=include))
+    if form in (Form.META, Form.META_LIST):
+        return encode(partial_list(objects, meta))
+    whole = {**list_head(kind), "metadata": meta, "items": objects}
+    return encode_yaml(whole) if form is Form.YAML else encode(whole)
 
 
 def joined(kind: Kind, items: list[bytes], meta: dict[str, Any]) -> list[bytes]:

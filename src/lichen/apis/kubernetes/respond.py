@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from collections.abc import Iterable
 from typing import Any
@@ -21,16 +22,21 @@ GZIP_FROM = 128 * 1024
 _CHUNK = 1024 * 1024
 
 JSON_TYPE = (b"content-type", b"application/json")
-_YAML_TYPE = (b"content-type", b"application/yaml")
+YAML_TYPE = (b"content-type", b"application/yaml")
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 
 
 async def send_json(request: Request, body: bytes, code: int = 200, extra: Headers = ()) -> None:
     """Answer with encoded JSON."""
+    await send_whole(request, body, (JSON_TYPE, *extra), code)
+
+
+async def send_whole(request: Request, body: bytes, headers: Headers, code: int = 200) -> None:
+    """Answer with a whole body, compressed if it is large and that was asked for."""
     if len(body) >= GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        await _send_gzip(request, [body], code, (JSON_TYPE, *extra))
+        await _send_gzip(request, [body], code, headers)
         return
-    await send_raw(request, body, code, (JSON_TYPE, *extra))
+    await send_raw(request, body, code, headers)
 
 
 async def send_parts(request: Request, parts: list[bytes]) -> None:
@@ -47,7 +53,7 @@ async def send_object(request: Request, value: Any, form: Form, code: int = 200,
     """Answer with a value in JSON, or in YAML if that was asked for."""
     if form is Form.YAML:
         body = await asyncio.to_thread(encode_yaml, value)
-        await send_raw(request, body, code, (_YAML_TYPE, *extra))
+        await send_raw(request, body, code, (YAML_TYPE, *extra))
         return
     body = pretty(value) if request.flag("pretty") else encode(value)
     await send_json(request, body, code, extra)
@@ -95,8 +101,6 @@ async def send_chunk(request: Request, chunk: bytes, *, more: bool = True) -> No
 
 
 def pretty(value: Any) -> bytes:
-    import json
-
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
