@@ -16,7 +16,7 @@ import uvicorn
 from lichen.apis.kubernetes.app import create_app
 from lichen.client.remote import RemoteCloud
 from lichen.kernel.kernel import Kernel
-from lichen.kinds.builtin import TOKEN_REVIEW
+from lichen.kinds.builtin import SELF_SUBJECT_REVIEW
 from lichen.model.caller import to_user_info
 from lichen.model.data import Object
 from lichen.model.errors import NotFound, Unauthorized
@@ -50,11 +50,8 @@ class TwoCallers:
         return None if caller.is_admin else ""
 
 
-async def review(caller: Caller, obj: Object) -> Object:
-    bearer = CALLERS.get(obj["spec"]["token"])
-    if bearer is None:
-        return {**obj, "status": {"authenticated": False, "error": "unknown token"}}
-    return {**obj, "status": {"authenticated": True, "user": to_user_info(bearer)}}
+async def who_am_i(caller: Caller, obj: Object) -> Object:
+    return {**obj, "status": {"userInfo": to_user_info(caller)}}
 
 
 async def no_node(name: str) -> Any:
@@ -82,7 +79,7 @@ async def served(app: Any, path: Path) -> AsyncIterator[uvicorn.Server]:
 @pytest.fixture
 async def kernel() -> Kernel:
     kernel = Kernel(MemoryStore(), TwoCallers())
-    kernel.virtual.register(TOKEN_REVIEW, review)
+    kernel.virtual.register(SELF_SUBJECT_REVIEW, who_am_i, public=True)
     await kernel.start()
     return kernel
 

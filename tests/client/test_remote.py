@@ -36,7 +36,7 @@ from tests.conformance.state import NS, a_map, take
 async def test_a_token_is_known_with_all_that_it_says(cloud: RemoteCloud) -> None:
     caller = await cloud.authenticate("admin-token")
     assert caller == ADMIN.__class__(**{**_fields(ADMIN), "token": "admin-token"})
-    with pytest.raises(Unauthorized, match="unknown token"):
+    with pytest.raises(Unauthorized):
         await cloud.authenticate("forged")
     for unfit in ("", "line\nbreak", "é"):
         with pytest.raises(Unauthorized):

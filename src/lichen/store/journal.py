@@ -70,9 +70,11 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            self._loop.call_soon_threadsafe(self._done, batch, self._commit(batch))
-        self._journal.close()
+        try:
+            while (batch := self._batches.get()) is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._done, batch, self._commit(batch))
+        finally:
+            self._journal.close()
 
     def _commit(self, batch: Batch) -> ApiError | None:
         try:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from lichen.model.data import Object
-from lichen.model.errors import AlreadyExists, BadRequest, Conflict, NotFound, UnsupportedMediaType
+from lichen.model.errors import AlreadyExists, BadRequest, Conflict, MethodNotAllowed, NotFound, UnsupportedMediaType
 from lichen.model.kind import Kind
 from lichen.model.names import random_suffix
 from lichen.model.patch import merge_patch
@@ -163,7 +163,11 @@ class Store(Engine):
 
         return await self._remove(kind, name, namespace, check)
 
-    async def create(self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS) -> Object:
+    async def create(
+        self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS, *, subresource: str = ""
+    ) -> Object:
+        if subresource:
+            raise MethodNotAllowed(f"a bare store has no {kind.plural}/{subresource}")
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             obj = {**obj, "metadata": {**metadata, "name": metadata["generateName"] + random_suffix()}}

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
-from typing import Self
+from typing import NamedTuple, Self
 
 from lichen.model.errors import ApiError, Expired
 from lichen.model.kind import Kind
@@ -16,28 +17,19 @@ from lichen.store.codec import Selection, View, encode, restamped
 from lichen.store.table import Record, Table
 
 
-class RawEvent:
-    """One event; unpacks into (type, raw, revision). Shared by all watchers: `line` is encoded once."""
+class _Told(NamedTuple):
+    type: EventType
+    raw: bytes
+    revision: int
 
-    __slots__ = ("_line", "raw", "revision", "type")
 
-    def __init__(self, type: EventType, raw: bytes, revision: int) -> None:
-        self.type = type
-        self.raw = raw
-        self.revision = revision
-        self._line: bytes | None = None
+class RawEvent(_Told):
+    """One event: (type, raw, revision). Shared by all watchers: `line` is encoded once."""
 
-    @property
+    @cached_property
     def line(self) -> bytes:
         """The event as a Kubernetes watch sends it: a line of JSON."""
-        if self._line is None:
-            self._line = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.raw)
-        return self._line
-
-    def __iter__(self) -> Iterator[EventType | bytes | int]:
-        yield self.type
-        yield self.raw
-        yield self.revision
+        return b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.raw)
 
 
 class Change:
