@@ -62,6 +62,25 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+PROCESS_AGENT = """
+import asyncio, sys
+from pathlib import Path
+from lichen.drivers.base import ContainerSpec, PodSpec
+from lichen.drivers.process import ProcessPods
+
+async def main(folder, group, uid):
+    pods = ProcessPods(Path(folder), cgroup=group)
+    pod = PodSpec(uid, "conformance", "orphan", runtime="process")
+    await pods.start_sandbox(pod)
+    ticker = ContainerSpec("main", "x", command=("sh", "-c", "while sleep 0.05; do echo tick; done"))
+    await pods.start_container(pod, ticker, attempt=0)
+    print("started", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
 def ip(*words: str, netns: str = "") -> None:
     subprocess.run(["ip", *(("-n", netns) if netns else ()), *words], check=True, capture_output=True)
 
@@ -450,6 +469,38 @@ class TestProcessesInGroups(PodConformance):
         user, colour, *groups = (await finished(command))[0].decode().splitlines()
         assert (user, colour) == ("65534", "blue")
         assert any(line.endswith(f"/pod{pod.uid}/main") for line in groups)
+
+    async def test_mounts_are_seen_by_the_process_and_by_nobody_else(self, pods: ProcessPods, machine: Machine) -> None:
+        (machine.folder / "token").write_text("secret\n")
+        place = machine.folder / "run/secrets/token"
+        container = self.a_container(
+            f"cat {place}; echo x 2>/dev/null > {place} || echo kept; exec sleep 1000",
+            mounts=(Mount(str(machine.folder / "token"), str(place), read_only=True),),
+        )
+        pod = await self.started(pods, container)
+        assert (await log_of(pods, pod, lines=2))[0] == "stdout secret"
+        assert "stdout kept" in await log_of(pods, pod, lines=2)
+        command = await pods.exec(pod.uid, "main", ("cat", str(place)), tty=False, stdin=False)
+        assert (await finished(command))[0] == b"secret\n"
+        assert place.read_text() == ""
+        assert leftovers.mounts_below(machine.folder) == []
+
+    async def test_processes_outlive_a_killed_agent(self, pods: ProcessPods, machine: Machine) -> None:
+        pod = self.a_pod()
+        agent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROCESS_AGENT, str(machine.folder / "process"), f"{machine.group}/process", pod.uid,
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert agent.stdout is not None
+        assert await agent.stdout.readline() == b"started\n"
+        agent.kill()
+        await agent.wait()
+        lines = len(await log_of(pods, pod))
+        await log_of(pods, pod, lines=lines + 3)
+        async with listening(pods) as told:
+            await pods.stop_container(pod.uid, "main", grace=5)
+            await told(pod.uid)
+        assert (await container_of(pods, pod)).exit_code == 143
 
     async def test_a_memory_limit_holds(self, pods: ProcessPods) -> None:
         hog = ContainerSpec("main", "x", command=("/usr/bin/python3", "-c", "x = b'x' * (128 << 20)"),

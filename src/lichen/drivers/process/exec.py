@@ -36,12 +36,16 @@ os.setsid()
 if tty == "1":
     import fcntl, termios
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+libc = ctypes.CDLL(None)
+if os.geteuid() == 0:
+    with open(f"/proc/{target}/ns/mnt") as mounts:
+        libc.setns(mounts.fileno(), 0x20000)
 os.chdir(f"/proc/{target}/cwd")
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(int(group))
     os.setuid(int(user))
-ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+libc.prctl(38, 1, 0, 0, 0)
 try:
     os.execvp(command[0], command)
 except OSError as error:

@@ -13,6 +13,7 @@ from typing import TypedDict
 class Order(TypedDict):
     """One process to run. cgroup, own_cgroup: folders of the process's and of its supervisor's control group.
 
+    mounts: host's path, where the process sees it too, whether it may only be read.
     socket: the descriptor of the listening socket named `listen`, if that is not "".
     """
 
@@ -23,6 +24,7 @@ class Order(TypedDict):
     cwd: str
     uid: int
     gid: int
+    mounts: list[tuple[str, str, bool]]
     listen: str
     socket: int
     cgroup: list[str]

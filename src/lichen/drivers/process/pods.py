@@ -120,6 +120,8 @@ class ProcessPods:
             raise Permanent("NoCommand", f"container {container.name} of class process says no command")
         if container.run_as_user == 0 or container.privileged:
             raise Permanent("RunAsRoot", f"container {container.name} of class process may not run as root")
+        if container.mounts and os.geteuid() != 0:
+            raise Permanent("MountsNeedRoot", f"container {container.name} has mounts, and this agent is not root")
         if container.listen and container.listen not in self._sockets:
             raise Temporary(f"no listening socket named {container.listen} is open on this node")
         uid, gid = self._user
@@ -131,6 +133,7 @@ class ProcessPods:
             cwd=container.working_dir or "/",
             uid=uid if container.run_as_user is None else container.run_as_user,
             gid=gid if container.run_as_group is None else container.run_as_group,
+            mounts=[(mount.host_path, mount.container_path, mount.read_only) for mount in container.mounts],
             listen=container.listen,
             socket=self._sockets[container.listen] if container.listen else -1,
             cgroup=self._group(pod.uid, container),

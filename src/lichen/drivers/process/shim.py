@@ -18,6 +18,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Callable
 
     from lichen.drivers.process.orders import Order
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LONGEST = 16384  # bytes of a log line before it is cut into partial ones
 ROTATE = 16 << 20  # bytes of a log before it is set aside as `.1`
 DRAIN = 1.0  # seconds that output may outlive its process
+CLONE_NEWNS, MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_SLAVE = 0x20000, 1, 32, 4096, 16384, 1 << 19
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, SIGKILL = 1, 38, 9
 
 
@@ -97,6 +99,28 @@ class Log:
             self.open()
 
 
+def bind(libc: ctypes.CDLL, mounts: list[tuple[str, str, bool]]) -> None:
+    """Show files of the host at other places too, to this process and its children alone."""
+    import ctypes
+
+    def must(call: str, *arguments: object) -> None:
+        if getattr(libc, call)(*arguments):
+            raise OSError(f"{call} {arguments[1] if call == 'mount' else ''}: {os.strerror(ctypes.get_errno())}")
+
+    must("unshare", CLONE_NEWNS)
+    must("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
+    for source, target, read_only in mounts:
+        if os.path.isdir(source):
+            os.makedirs(target, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        place = os.fsencode(target)
+        must("mount", os.fsencode(source), place, None, MS_BIND | MS_REC, None)
+        if read_only:
+            must("mount", b"none", place, None, MS_BIND | MS_REMOUNT | MS_RDONLY, None)
+
+
 def become(order: Order, out: int, err: int) -> None:
     """In the child: put everything off that is the agent's, and turn into the command."""
     os.setsid()
@@ -110,16 +134,18 @@ def become(order: Order, out: int, err: int) -> None:
     if order["listen"]:
         os.dup2(order["socket"], 3)
         environment.update(LISTEN_FDS="1", LISTEN_FDNAMES=order["listen"], LISTEN_PID=str(os.getpid()))
+    import ctypes  # in the child only: the supervisor stays small
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if order["mounts"]:
+        bind(libc, order["mounts"])
     os.umask(0o077)
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(order["gid"])
         os.setuid(order["uid"])
-    import ctypes  # in the child only: the supervisor stays small
-
-    prctl = ctypes.CDLL(None).prctl
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if order["cwd"]:
         os.chdir(order["cwd"])
     os.execvpe(order["argv"][0], order["argv"], environment)  # noqa: S606 - the command, as it was given
