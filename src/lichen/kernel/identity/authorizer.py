@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
-from lichen.kernel.identity.directory import Directory
+from lichen.kernel.identity.directory import Directory, project_id
+from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
+from lichen.kernel.identity.tokens import Scope
+from lichen.kinds.builtin import NAMESPACE
+from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
@@ -98,13 +102,25 @@ class Authorizer:
     def _is_shared(self, caller: Caller, verb: str, kind: Kind, namespace: str, name: str, fields: str) -> bool:
         if "system:authenticated" not in caller.groups:
             return False
-        if kind == User.KIND:
-            return verb == "get" and bool(caller.user_id) and name == caller.name
+        if kind in (User.KIND, NAMESPACE, Domain.KIND):
+            return verb == "get" and bool(caller.user_id) and self._is_ones_own(caller, kind, name)
         if kind not in (Network.KIND, Subnet.KIND, Image.KIND):
             return False
         if name:
             return self._is_shared_object(kind, namespace, name)
         return self._picks_shared(kind, _terms(fields))
+
+    def _is_ones_own(self, caller: Caller, kind: Kind, name: str) -> bool:
+        """A user may see itself, and what its tokens can be scoped to."""
+        if kind == User.KIND:
+            return name == caller.name
+        if kind == NAMESPACE:
+            project = self._directory.projects.get(name)
+            scope = Scope(project=project_id(project) if project else "")
+        else:
+            domain = self._directory.domains.get(name)
+            scope = Scope(domain=domain["spec"]["id"] if domain else "")
+        return bool(roles_in(self._directory, caller.user_id, scope))
 
     def _is_shared_object(self, kind: Kind, namespace: str, name: str) -> bool:
         if kind == Image.KIND:
