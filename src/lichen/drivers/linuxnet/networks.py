@@ -127,14 +127,22 @@ class LinuxNetworks:
         table = self._names.namespace
         text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
         if self._guards.get(interface) != text:
-            nft.apply(text)
+            self._filter(text)
             self._guards[interface] = text
+
+    def _filter(self, text: str) -> None:
+        """Change the ports' filters, in the table that is made by the first of them."""
+        base = "" if self._guards else rules.base_table(self._names.namespace)
+        try:
+            nft.apply(base + text)
+        except Temporary:  # somebody flushed the table
+            nft.apply(rules.base_table(self._names.namespace) + text)
 
     def _unplug(self, port_id: str) -> None:
         with links.netlink() as route:
             for interface in (self._names.tap(port_id), self._names.veth(port_id)):
                 if links.delete(route, interface) or interface in self._guards:
-                    nft.apply(rules.free_port(self._names.namespace, interface))
+                    self._filter(rules.free_port(self._names.namespace, interface))
                     self._guards.pop(interface, None)
 
     def _ensure_services(self, wanted: tuple[ServiceRule, ...]) -> None:

@@ -11,7 +11,8 @@ from lichen.drivers.base import PortSpec, ServiceRule
 
 
 def base_table(table: str) -> str:
-    """The table in the bridge family that sends each port's packets through the port's own chain."""
+    """The table in the bridge family that sends each port's packets through the port's own chain. Said again it takes
+    16 ms, as the kernel then waits for all packets under way; a new port's chain and element take 0.6 ms."""
     return f"""
 add table bridge {table}
 add map bridge {table} ports {{ type ifname : verdict; }}
@@ -37,7 +38,7 @@ def guard_port(table: str, interface: str, port: PortSpec) -> str:
         f"ip6 saddr {_set(['fe80::/10', '::', *v6])} accept",
         "ether type != arp drop",
     ]
-    text = base_table(table) + f"add chain {chain}\nflush chain {chain}\n"
+    text = f"add chain {chain}\nflush chain {chain}\n"
     text += "".join(f"add rule {chain} {rule}\n" for rule in rules if rule)
     return text + f"add element bridge {table} ports {{ {interface} : goto {interface} }}\n"
 
@@ -46,7 +47,7 @@ def free_port(table: str, interface: str) -> str:
     """Take a port's filter away, whether or not there is one."""
     element = f"element bridge {table} ports {{ {interface} : goto {interface} }}"
     chain = f"chain bridge {table} {interface}"
-    return base_table(table) + f"add {chain}\nadd {element}\ndelete {element}\ndelete {chain}\n"
+    return f"add {chain}\nadd {element}\ndelete {element}\ndelete {chain}\n"
 
 
 def drop_table(family: str, table: str) -> str:
