@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from lichen.client.kubeconfig import Access, KubeconfigError, read_kubeconfig, write_kubeconfig
+from lichen.apis.kubernetes.app import create_app
+from lichen.client.kubeconfig import Access, KubeconfigError, cloud_of, read_kubeconfig, write_kubeconfig
+from lichen.client.remote import RemoteCloud
+from lichen.client.transport import tls_context
+from lichen.kernel.kernel import Kernel
+from lichen.kinds.builtin import NAMESPACE
+from lichen.model.errors import Unavailable
+from lichen.model.meta import name_of
+from tests.client.conftest import no_node
+from tests.conformance.kubectl import serving
 
 
 def test_what_was_written_is_read_back_and_private(tmp_path: Path) -> None:
@@ -39,3 +48,14 @@ def test_unusable_files_are_told_by_name(tmp_path: Path, text: str) -> None:
         read_kubeconfig(tmp_path / "config")
     with pytest.raises(KubeconfigError, match="absent"):
         read_kubeconfig(tmp_path / "absent")
+
+
+async def test_a_kubeconfig_leads_to_its_cloud_over_tls(kernel: Kernel, tmp_path: Path) -> None:
+    async with serving(create_app(kernel, no_node), tmp_path) as (url, certificate):
+        write_kubeconfig(tmp_path / "config", url, certificate.read_bytes(), "admin-token")
+        async with cloud_of(read_kubeconfig(tmp_path / "config")) as cloud:
+            assert name_of(await cloud.state.get(NAMESPACE, "default")) == "default"
+        stranger = RemoteCloud(url, token="admin-token", tls=tls_context(), patience=0.1)
+        async with stranger:
+            with pytest.raises(Unavailable, match="certificate"):
+                await stranger.state.get(NAMESPACE, "default")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from lichen.model.state import (
 )
 
 ANY = Preconditions()
+SHORTEST_WATCH = 1.0
+"""Seconds: a watch that ends sooner without a word is not simply taken up again."""
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 _WARNING = re.compile(r'299 \S+ "((?:\\.|[^"\\])*)"')
@@ -74,17 +77,18 @@ class RemoteState:
         """As State's. The server ends a watch now and then: it is taken up again where it ended. A connection that
         breaks raises Unavailable: watch again since the last revision seen."""
         while True:
+            began, told = time.monotonic(), False
             start = _start(since, bookmarks)
             wanted = query(watch=True, labelSelector=labels, fieldSelector=fields, allowWatchBookmarks=bookmarks)
             async with self._transport.stream(
                 collection_path(kind, namespace) + wanted + start, token=self._token()
             ) as body:
                 async for line in _lines(body):
-                    event = _event(line)
+                    event, told = _event(line), True
                     since = revision_of(event.object) or since
                     yield event
-            if since is None:
-                raise Unavailable("the watch ended before its first event")
+            if since is None or not (told or time.monotonic() - began > SHORTEST_WATCH):
+                raise Unavailable("the server ended the watch at once")
 
     async def create(
         self, kind: Kind, obj: Object, options: WriteOptions = DEFAULT_OPTIONS, *, subresource: str = ""

@@ -58,6 +58,8 @@ class Transport:
         while True:
             try:
                 return await self._once(method, path, headers, body)
+            except aiohttp.ClientSSLError as error:
+                raise Unavailable(f"{self._base}: {error}") from error
             except again as error:
                 if asyncio.get_running_loop().time() >= deadline:
                     raise Unavailable(f"{self._base} does not answer: {error}") from error

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any history of writes: each moment that the window reaches can be listed, and watched from, as it really was."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lichen.kinds.builtin import CONFIG_MAP, SECRET
+from lichen.model.errors import AlreadyExists, NotFound
+from lichen.model.kind import Kind, new_object
+from lichen.model.state import EventType
+from lichen.store import MemoryStore, SqliteStore, Store, Window
+from lichen.store.codec import decode
+from lichen.store.paging import pack
+
+Snapshot = dict[tuple[str, str], Any]
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["create", "patch", "delete"]),
+        st.sampled_from([CONFIG_MAP, CONFIG_MAP, SECRET]),
+        st.sampled_from(["n1", "n2"]),
+        st.sampled_from("abcde"),
+        st.sampled_from(["red", "blue"]),
+    ),
+    max_size=60,
+)
+
+
+async def do(store: Store, verb: str, kind: Kind, namespace: str, name: str, colour: str) -> None:
+    try:
+        if verb == "create":
+            await store.create(kind, new_object(kind, name, namespace, labels={"colour": colour}))
+        elif verb == "patch":
+            await store.patch(kind, name, namespace, {"metadata": {"labels": {"colour": colour}}})
+        else:
+            await store.delete(kind, name, namespace)
+    except (AlreadyExists, NotFound):
+        pass
+
+
+async def snapshot(store: Store, labels: str = "") -> Snapshot:
+    return {place(o): o for o in (await store.list(CONFIG_MAP, labels=labels)).items}
+
+
+def place(obj: Any) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+async def replayed(store: Store, start: Snapshot, since: int, labels: str) -> Snapshot:
+    state = dict(start)
+    watcher = store.watch_raw(CONFIG_MAP, since=since, labels=labels, bookmarks=True)
+    watcher.revision = -1
+    watcher.bookmark(store.revision)
+    async for type_, raw, _ in watcher:
+        if type_ is EventType.BOOKMARK:
+            break
+        obj = decode(raw)
+        if type_ is EventType.DELETED:
+            del state[place(obj)]
+        else:
+            assert (type_ is EventType.MODIFIED) == (place(obj) in state)
+            state[place(obj)] = obj
+    await watcher.aclose()
+    return state
+
+
+async def check(store: Store, moments: dict[int, tuple[Snapshot, Snapshot]]) -> None:
+    now, red = await snapshot(store), await snapshot(store, "colour=red")
+    for revision, (then, red_then) in moments.items():
+        if revision < store.compacted:
+            continue
+        page = await store.list(CONFIG_MAP, limit=1000, continue_token=pack(revision, ""))
+        assert page.items == [then[key] for key in sorted(then)]
+        assert await replayed(store, then, revision, "") == now
+        assert await replayed(store, red_then, revision, "colour=red") == red
+
+
+@settings(max_examples=40, deadline=None)
+@given(OPERATIONS)
+def test_every_moment_in_the_window_is_listed_and_replayed_in_memory(operations: list[Any]) -> None:
+    async def run() -> None:
+        store = MemoryStore(Window(changes=25))
+        moments: dict[int, tuple[Snapshot, Snapshot]] = {0: ({}, {})}
+        for operation in operations:
+            await do(store, *operation)
+            moments[store.revision] = (await snapshot(store), await snapshot(store, "colour=red"))
+        await check(store, moments)
+        await store.close()
+
+    asyncio.run(run())
+
+
+@settings(max_examples=15, deadline=None)
+@given(OPERATIONS)
+def test_every_moment_in_the_window_outlives_the_process(operations: list[Any]) -> None:
+    async def run(path: Path) -> None:
+        moments: dict[int, tuple[Snapshot, Snapshot]] = {0: ({}, {})}
+        for third in (operations[::3], operations[1::3], operations[2::3]):
+            store = await SqliteStore.open(path, Window(changes=25))
+            for operation in third:
+                await do(store, *operation)
+                moments[store.revision] = (await snapshot(store), await snapshot(store, "colour=red"))
+            await store.close()
+        store = await SqliteStore.open(path, Window(changes=25))
+        await check(store, moments)
+        await store.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder, "s.db")))
