@@ -92,6 +92,18 @@ async def test_explain_recursive(kubectl: Kubectl) -> None:
     assert "configDrive" in out
 
 
+async def test_the_old_openapi_document_is_understood(kubectl: Kubectl) -> None:
+    out = await kubectl.ok("explain", "server.spec.flavor", "--output=plaintext-openapiv2")
+    assert "Size." in out
+    out = await kubectl.ok("explain", "deployment.spec.template.spec.containers.ports", "--output=plaintext-openapiv2")
+    assert "containerPort" in out
+    definitions = json.loads(await kubectl.ok("get", "--raw", "/openapi/v2"))["definitions"]
+    assert (
+        definitions["io.k8s.api.core.v1.Pod"]["properties"]["spec"]["$ref"]
+        == "#/definitions/io.k8s.api.core.v1.PodSpec"
+    )
+
+
 async def test_what_is_not_there_is_said_as_upstream_says_it(kubectl: Kubectl) -> None:
     assert 'Error from server (NotFound): pods "x" not found' in await kubectl.fails("get", "pod", "x")
     assert 'servers.compute.lichen.dev "x" not found' in await kubectl.fails("get", "server", "x")

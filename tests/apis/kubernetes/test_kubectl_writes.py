@@ -117,6 +117,17 @@ async def test_unknown_fields_are_refused_or_warned_of(cloud: Cloud, kubectl: Ku
         assert 'Warning: unknown field "spec.nonsense"' in warned.err
 
 
+async def test_a_list_is_checked_and_applied(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(a_flavor())
+    both: Any = {"apiVersion": "v1", "kind": "List", "items": [a_config_map("c", a="1"), a_server("s")]}
+    out = await kubectl.ok("create", "-f", "-", input=both)
+    assert out == "configmap/c created\nserver.compute.lichen.dev/s created\n"
+    saved = await kubectl.ok("get", "cm,servers", "-o", "yaml")
+    assert "configmap/c" in await kubectl.ok("apply", "-f", "-", input=saved)
+    both["items"][1]["spec"]["nonsense"] = 1
+    assert "nonsense" in await kubectl.fails("create", "-f", "-", input=both)
+
+
 async def test_invalid_objects_name_the_field(cloud: Cloud, kubectl: Kubectl) -> None:
     await cloud.apply(a_flavor())
     err = await kubectl.fails("create", "-f", "-", input=a_server("s", power="Maybe"))

@@ -16,11 +16,12 @@ from lichen.apis.kubernetes.respond import JSON_TYPE, send_object, send_raw
 from lichen.apis.kubernetes.wire import encode
 from lichen.kinds.catalog import Catalog
 from lichen.model.data import Object
-from lichen.model.errors import Forbidden, MethodNotAllowed, NotAcceptable
+from lichen.model.errors import Forbidden, MethodNotAllowed
 from lichen.model.state import Caller
 
 _HEALTH = frozenset(("/healthz", "/livez", "/readyz"))
 _DISCOVERY_TYPE = (b"content-type", b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+_PROTO_TYPE = (b"content-type", b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
 _PUBLIC = frozenset(("/version", *_HEALTH))
 
 
@@ -98,11 +99,11 @@ class Documents:
         await send_object(request, document, Form.JSON)
 
     async def _openapi_v2(self, request: Request) -> None:
-        accept = request.header(b"accept")
-        if accept and "json" not in accept and "*/*" not in accept:
-            raise NotAcceptable("only application/json is served at /openapi/v2")
-        built = await self._documents().v2()
-        await _cached(request, built.plain, (JSON_TYPE,))
+        plain, packed = await self._documents().v2()
+        if b"proto-openapi" in request.headers.get(b"accept", b""):
+            await _cached(request, packed, (_PROTO_TYPE, (b"vary", b"accept")))
+        else:
+            await _cached(request, plain, (JSON_TYPE, (b"vary", b"accept")))
 
     async def _openapi_v3(self, request: Request, name: str) -> None:
         documents = self._documents()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from lichen.apis.kubernetes.discovery import groups_of
 from lichen.apis.kubernetes.openapi_paths import paths_of
+from lichen.apis.kubernetes.openapi_v2 import document_v2, encode_v2
 from lichen.apis.kubernetes.wire import encode
 from lichen.kinds import bundle
 from lichen.kinds.catalog import Catalog
@@ -40,7 +42,7 @@ class OpenAPI:
         self._catalog = catalog
         self._kinds = catalog.all_kinds()
         self._v3: asyncio.Task[dict[str, Built]] | None = None
-        self._v2: asyncio.Task[Built] | None = None
+        self._v2: asyncio.Task[tuple[bytes, bytes]] | None = None
 
     def fits(self, kinds: Kinds) -> bool:
         return len(kinds) == len(self._kinds)
@@ -60,8 +62,8 @@ class OpenAPI:
             raise NotFound("the server could not find the requested resource")
         return built
 
-    async def v2(self) -> Built:
-        """GET /openapi/v2: all definitions in one document."""
+    async def v2(self) -> tuple[bytes, bytes]:
+        """GET /openapi/v2: all definitions in one document, in JSON and in protobuf."""
         if self._v2 is None:
             self._v2 = asyncio.create_task(asyncio.to_thread(self._build_v2))
         return await asyncio.shield(self._v2)
@@ -86,27 +88,37 @@ class OpenAPI:
             "openapi": "3.0.0",
             "info": _INFO,
             "paths": paths,
-            "components": {"schemas": self._schemas(members)},
+            "components": {"schemas": _wrapped(self._schemas(members))},
         }
 
     def _schemas(self, members: Kinds) -> Object:
         found: Object = {}
         for kind in members:
             found.update(self._catalog.definitions_of(kind))
-        for name in _EXTRA:
-            if name in bundle.names():
-                found[name] = bundle.definition(name)
-        return {name: _wrapped(schema) for name, schema in sorted(found.items())}
+        waiting = list(_EXTRA)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = self._catalog.definition(name)
+                waiting.extend(_references(found[name]))
+        return dict(sorted(found.items()))
 
-    def _build_v2(self) -> Built:
-        plain = encode({"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": self._schemas(self._kinds)})
-        plain = plain.replace(bundle.PREFIX.encode(), b"#/definitions/")
-        return Built(plain, gzip.compress(plain, 3), hashlib.sha256(plain).hexdigest())
+    def _build_v2(self) -> tuple[bytes, bytes]:
+        document = document_v2(_INFO, self._schemas(self._kinds))
+        return encode(document), encode_v2(document)
 
 
 def _built(document: Object) -> Built:
     plain = encode(document)
     return Built(plain, gzip.compress(plain, 3, mtime=0), hashlib.sha256(plain).hexdigest()[:32].upper())
+
+
+def _references(node: Any) -> Iterator[str]:
+    """Names of the definitions that a schema refers to."""
+    if isinstance(node, dict) and isinstance(node.get("$ref"), str):
+        yield node["$ref"].removeprefix(bundle.PREFIX)
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _references(inner)
 
 
 def _wrapped(schema: Any) -> Any:
