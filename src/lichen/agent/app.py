@@ -117,7 +117,11 @@ class NodeApp:
         path = driver.log_path(uid_of(pod), container, attempt) if attempt >= 0 else None
         if path is None or (options.previous and not path.exists()):
             raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
-        await _stream(send, receive, self._follow(pod, driver, state, attempt, options))
+        chunks = self._follow(pod, driver, state, attempt, options)
+        if options.follow:
+            await _stream(send, receive, chunks)
+        else:
+            await _answer(send, b"".join([chunk async for chunk in chunks]))
 
     async def _follow(
         self, pod: Object, driver: PodDriver, state: ContainerState, attempt: int, options: LogOptions

@@ -13,6 +13,7 @@ from lichen.model.data import Object
 from lichen.model.errors import Permanent
 from lichen.model.meta import annotations_of, labels_of, name_of, namespace_of, uid_of
 from lichen.model.names import LISTEN, SYSTEM_NAMESPACE
+from lichen.planning.pod_restart import container_specs
 from lichen.planning.qos import millis, whole
 
 Find = Callable[[str, str], Object | None]
@@ -38,6 +39,7 @@ def pod_spec(pod: Object, port_id: str, runtime: str) -> PodSpec:
         dns_searches=tuple(dns.get("searches") or ()),
         labels=labels_of(pod),
         runtime=runtime,
+        privileged=any((c.get("securityContext") or {}).get("privileged") for c in container_specs(pod)),
     )
 
 

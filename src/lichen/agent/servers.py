@@ -22,7 +22,7 @@ from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of, revision_of
-from lichen.model.names import NODE_FINALIZER
+from lichen.model.names import CLUSTER_NETWORK, NODE_FINALIZER, SYSTEM_NAMESPACE
 from lichen.model.state import State
 from lichen.planning import guest as plan
 from lichen.runtime.clock import Clock
@@ -135,11 +135,9 @@ class Servers:
         return actual, ports
 
     def _default_ports(self, namespace: str) -> int:
-        """A server that names no network joins the one that its project can use, if there is one."""
-        networks = self._sources.networks.items.values()
-        own = [n for n in networks if namespace_of(n) == namespace]
-        usable = own or [n for n in networks if n["spec"].get("shared")]
-        return 1 if len(usable) == 1 else 0
+        """A server that names no network joins its project's only one, else the one that all share, if it is there."""
+        own = sum(1 for place, _ in self._sources.networks.items if place == namespace)
+        return 1 if own == 1 or self._sources.networks.get(CLUSTER_NETWORK, SYSTEM_NAMESPACE) else 0
 
     def _ordered_ports(self, server: Object) -> list[Object]:
         """Its ports in the order of its interfaces."""
