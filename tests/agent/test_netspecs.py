@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lichen.agent.netspecs import has_addresses, network_spec, port_spec, rules_on, service_rules, subnets_known
+from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.kinds.network.network import Network
+from lichen.kinds.network.subnet import Subnet
+from lichen.model.data import Object
+from tests.agent.world import NETWORK_ID, SUBNET_ID, a_port, an_object
+
+
+def a_net(**spec: Any) -> Object:
+    return an_object(Network.KIND, "net", {"id": NETWORK_ID, "mtu": 1400, "segment": 7, **spec})
+
+
+def a_subnet(**spec: Any) -> Object:
+    base = {"id": SUBNET_ID, "network": "net", "networkId": NETWORK_ID, "cidr": "10.0.0.0/24", "gatewayIp": "10.0.0.1"}
+    return an_object(Subnet.KIND, "sub", {**base, **spec})
+
+
+def a_service(name: str = "web", ip: str | None = "10.96.0.7", *ports: Object) -> Object:
+    wanted = list(ports) or [{"port": 80}]
+    return {"metadata": {"name": name, "namespace": "demo"}, "spec": {"clusterIP": ip, "ports": wanted}}
+
+
+def a_slice(*endpoints: Object, name: str = "web", ports: list[Object] | None = None) -> Object:
+    return {
+        "metadata": {"name": f"{name}-x", "namespace": "demo", "labels": {"kubernetes.io/service-name": name}},
+        "ports": ports or [{"port": 8080, "protocol": "TCP"}],
+        "endpoints": list(endpoints),
+    }
+
+
+def an_endpoint(ip: str, uid: str = "", ready: bool | None = True) -> Object:
+    target = {"targetRef": {"uid": uid}} if uid else {}
+    return {"addresses": [ip], "conditions": {} if ready is None else {"ready": ready}, **target}
+
+
+def test_a_network_is_its_subnets_and_the_leases_of_its_ports():
+    assert network_spec(a_net(), [a_subnet()], [a_port("web-0", "x", "compute:nova")]) == NetworkSpec(
+        NETWORK_ID,
+        1400,
+        7,
+        (SubnetSpec(SUBNET_ID, "10.0.0.0/24", "10.0.0.1"),),
+        (Lease("44444444-4444-4444-8444-000000000005", "fa:16:3e:00:00:05", "web-0", ("10.0.0.5",)),),
+    )
+
+
+def test_a_lease_is_named_after_the_ports_owner():
+    port = a_port("pod-web", "u", "pod")
+    port["metadata"]["ownerReferences"] = [{"name": "web"}]
+    assert network_spec(a_net(), [], [port]).leases[0].hostname == "web"
+
+
+def test_a_port_without_addresses_has_no_lease():
+    port = a_port("web-0", "x", "compute:nova")
+    port["spec"]["fixedIps"] = []
+    assert network_spec(a_net(), [], [port]).leases == ()
+
+
+def test_leases_are_in_a_stable_order():
+    one, two = a_port("a", "x", "pod", 5), a_port("b", "y", "pod", 6)
+    assert network_spec(a_net(), [], [one, two]) == network_spec(a_net(), [], [two, one])
+
+
+def test_a_subnet_without_a_gateway_has_none():
+    assert network_spec(a_net(), [a_subnet(gatewayIp=None, dhcp=False)], []).subnets == (
+        SubnetSpec(SUBNET_ID, "10.0.0.0/24", "", False),
+    )
+
+
+def test_a_port_is_addressed_within_its_subnet():
+    assert port_spec(a_port("web-0", "x", "pod"), a_net(), [a_subnet()]) == PortSpec(
+        "44444444-4444-4444-8444-000000000005", NETWORK_ID, "fa:16:3e:00:00:05", (("10.0.0.5", 24),), "10.0.0.1", 1400
+    )
+
+
+@pytest.mark.parametrize("missing", ["id", "mac", "fixedIps"])
+def test_a_port_is_ready_when_it_has_everything(missing: str):
+    port = a_port("web-0", "x", "pod")
+    assert has_addresses(port)
+    del port["spec"][missing]
+    assert not has_addresses(port)
+
+
+def test_a_port_waits_for_its_subnet():
+    port = a_port("web-0", "x", "pod")
+    assert subnets_known(port, [a_subnet()])
+    assert not subnets_known(port, [])
+
+
+def test_a_service_leads_to_its_ready_endpoints_on_their_network():
+    pieces = [a_slice(an_endpoint("10.0.0.9", "b"), an_endpoint("10.0.0.8", "a"), an_endpoint("10.0.0.7", "c", False))]
+    assert service_rules([a_service()], pieces, {"a": "N", "b": "N", "c": "N"}) == {
+        "N": (ServiceRule("N", "10.96.0.7", "TCP", 80, (("10.0.0.8", 8080), ("10.0.0.9", 8080))),)
+    }
+
+
+def test_a_service_on_two_networks_has_a_rule_on_each():
+    pieces = [a_slice(an_endpoint("10.0.0.9", "a"), an_endpoint("10.1.0.9", "b"))]
+    assert service_rules([a_service()], pieces, {"a": "N", "b": "M"}) == {
+        "N": (ServiceRule("N", "10.96.0.7", "TCP", 80, (("10.0.0.9", 8080),)),),
+        "M": (ServiceRule("M", "10.96.0.7", "TCP", 80, (("10.1.0.9", 8080),)),),
+    }
+
+
+def test_a_service_without_endpoints_refuses_everywhere():
+    assert service_rules([a_service()], [], {}) == {"": (ServiceRule("", "10.96.0.7", "TCP", 80),)}
+
+
+@pytest.mark.parametrize("ip", ["None", "", None])
+def test_a_service_without_an_address_has_no_rule(ip: str | None):
+    assert service_rules([a_service("web", ip)], [a_slice(an_endpoint("10.0.0.9"))], {}) == {}
+
+
+def test_ports_are_matched_by_name():
+    service = a_service(
+        "web", "10.96.0.7", {"port": 80, "name": "http"}, {"port": 53, "name": "dns", "protocol": "UDP"}
+    )
+    ports = [{"port": 8080, "name": "http"}, {"port": 5353, "name": "dns", "protocol": "UDP"}]
+    assert service_rules([service], [a_slice(an_endpoint("10.0.0.9", "a"), ports=ports)], {"a": "N"})["N"] == (
+        ServiceRule("N", "10.96.0.7", "TCP", 80, (("10.0.0.9", 8080),)),
+        ServiceRule("N", "10.96.0.7", "UDP", 53, (("10.0.0.9", 5353),)),
+    )
+
+
+def test_an_endpoint_of_the_host_is_reached_from_every_network():
+    rules = service_rules([a_service()], [a_slice(an_endpoint("192.0.2.1"))], {})
+    assert rules_on(["M", "N"], rules) == (
+        ServiceRule("M", "10.96.0.7", "TCP", 80, (("192.0.2.1", 8080),)),
+        ServiceRule("N", "10.96.0.7", "TCP", 80, (("192.0.2.1", 8080),)),
+    )
+
+
+def test_a_node_has_the_rules_of_its_own_networks_only():
+    rules = service_rules([a_service()], [a_slice(an_endpoint("10.0.0.9", "a"))], {"a": "N"})
+    assert rules_on(["M"], rules) == ()
+    assert len(rules_on(["N"], rules)) == 1
