@@ -16,6 +16,7 @@ from lichen.kinds.builtin import CONFIG_MAP, PRIORITY_CLASS
 from lichen.model.errors import Conflict, Expired, InsufficientStorage, NotFound, Unavailable
 from lichen.model.meta import name_of, revision_of
 from lichen.store import SqliteStore, StoreError, Window
+from lichen.store.sqlite import SqliteJournal
 from tests.conformance.state import NS, OTHER, a_class, a_map, brief, take
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -218,3 +219,10 @@ async def test_every_answered_write_survives_kill_9(tmp_path: Path) -> None:
                 assert int((await store.get(CONFIG_MAP, name, NS))["data"]["value"]) >= int(value), name
         await store.close()
     assert len(answered) > 50
+
+
+async def test_commits_are_synced_before_they_are_answered(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "s.db")
+    settings = [journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    journal.close()
+    assert settings == ["wal", 2]
