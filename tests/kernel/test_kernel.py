@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lichen.kernel.admission import Request
 from lichen.kernel.kernel import Kernel
 from lichen.kernel.session import Session
 from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, SECRET, SERVICE
@@ -18,6 +19,7 @@ from lichen.model.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    TooLarge,
     UnsupportedMediaType,
 )
 from lichen.model.kind import new_object
@@ -291,3 +293,36 @@ async def test_a_name_that_is_taken_is_told_even_in_a_dry_run(session: Session) 
     await session.create(CONFIG_MAP, a_map())
     with pytest.raises(AlreadyExists, match='configmaps "m" already exists'):
         await session.create(CONFIG_MAP, a_map(), WriteOptions(dry_run=True))
+
+
+async def test_an_object_has_a_size_that_it_may_have(session: Session) -> None:
+    obj = a_map()
+    obj["metadata"]["annotations"] = {"a": "x" * 300_000}
+    with pytest.raises(Invalid, match=r"metadata\.annotations: Too long"):
+        await session.create(CONFIG_MAP, obj)
+    pod = a_pod(containers=[{"name": "c", "image": "b", "args": ["x" * 2_000_000]}])
+    with pytest.raises(TooLarge):
+        await session.create(POD, pod)
+
+
+async def test_a_refusal_is_not_tried_again(kernel: Kernel, session: Session) -> None:
+    class Refuses:
+        kinds = (CONFIG_MAP,)
+        verbs = ("update", "delete")
+        asked = 0
+
+        async def admit(self, request: Request) -> None:
+            self.asked += 1
+            raise Conflict("no")
+
+    await session.create(CONFIG_MAP, a_map())
+    refuses = Refuses()
+    kernel.admission.append(refuses)
+    for attempt in (
+        session.patch(CONFIG_MAP, "m", "default", {"data": {"a": "1"}}),
+        session.update(CONFIG_MAP, a_map(a="1")),
+        session.delete(CONFIG_MAP, "m", "default"),
+    ):
+        with pytest.raises(Conflict, match="no"):
+            await attempt
+    assert refuses.asked == 3

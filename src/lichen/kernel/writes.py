@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lichen.kernel import metadata
 from lichen.kernel.access import Clock, Store
 from lichen.kernel.admission import Request
@@ -13,11 +15,14 @@ from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.faults import Faults
 from lichen.kinds.ruleset import rules_of
 from lichen.model.data import Object
-from lichen.model.errors import AlreadyExists, Cause, Conflict, Forbidden, NotFound
+from lichen.model.errors import AlreadyExists, Cause, Conflict, Forbidden, NotFound, TooLarge
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, Preconditions, WriteOptions
 
 _ATTEMPTS = 500
+MAX_OBJECT = 3 * 512 * 1024
+"""Bytes of JSON that an object may have."""
+encode = msgspec.json.Encoder().encode
 
 
 class Writes:
@@ -36,6 +41,8 @@ class Writes:
         rules = rules_of(kind)
         rules.default(new)
         metadata.begin(new["metadata"], self._clock.now(), counted="spec" in new)
+        if not new["metadata"].get("name"):
+            self._validate(kind, new, None)
         if "status" in kind.subresources:
             new.pop("status", None)
         rules.begin(new)
@@ -98,9 +105,12 @@ class Writes:
             return await self._stored(kind, new)
 
     async def _stored(self, kind: Kind, new: Object) -> Object:
+        if is_over(kind, new):
+            return {**new, "metadata": (await self._remove(kind, new))["metadata"]}
+        return await self._swap(kind, new)
+
+    async def _swap(self, kind: Kind, new: Object) -> Object:
         try:
-            if is_over(kind, new):
-                return {**new, "metadata": (await self._remove(kind, new))["metadata"]}
             return await self._store.update(kind, new)
         except Conflict:
             raise modified(kind, new["metadata"]["name"]) from None
@@ -127,29 +137,20 @@ class Writes:
                     if options.dry_run:
                         return going.mark or old
                     if going.remove:
-                        return await self._removed(kind, old)
-                    return old if going.mark is None else await self._marked(kind, going.mark)
+                        return await self._remove(kind, old)
+                    return old if going.mark is None else await self._swap(kind, going.mark)
             except Moved:
                 if preconditions.resource_version:
                     raise
         raise modified(kind, name)
 
-    async def _removed(self, kind: Kind, obj: Object) -> Object:
-        try:
-            return await self._remove(kind, obj)
-        except Conflict:
-            raise modified(kind, obj["metadata"]["name"]) from None
-
-    async def _marked(self, kind: Kind, obj: Object) -> Object:
-        try:
-            return await self._store.update(kind, obj)
-        except Conflict:
-            raise modified(kind, obj["metadata"]["name"]) from None
-
     async def _remove(self, kind: Kind, obj: Object) -> Object:
         meta = obj["metadata"]
         exactly = Preconditions(uid=meta["uid"], resource_version=meta["resourceVersion"])
-        last = await self._store.delete(kind, meta["name"], meta.get("namespace", ""), preconditions=exactly)
+        try:
+            last = await self._store.delete(kind, meta["name"], meta.get("namespace", ""), preconditions=exactly)
+        except Conflict:
+            raise modified(kind, meta["name"]) from None
         await self._admission.removed(kind, last, self._store)
         return last
 
@@ -161,6 +162,8 @@ class Writes:
         if old is not None:
             rules.validate_update(new, old, faults)
         faults.raise_any(kind, new["metadata"].get("name", ""))
+        if len(encode(new)) > MAX_OBJECT:
+            raise TooLarge(f"{kind.kind} is larger than {MAX_OBJECT} bytes", kind=kind.plural, group=kind.group)
 
     def _request(
         self,
