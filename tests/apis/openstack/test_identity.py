@@ -257,6 +257,16 @@ async def test_lists_are_filtered_and_paged(cloud: TestCloud):
     assert rest["projects"][0]["id"] not in {p["id"] for p in first["projects"]}
 
 
+async def test_the_log_has_a_line_for_each_request_and_no_secret(cloud: TestCloud, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG")
+    token = (await post(cloud, an_auth(scope=DEMO))).headers["x-subject-token"]
+    answer = await call(cloud.app, "GET", f"/identity/v3/users?secret={PASSWORD}", headers={"x-auth-token": token})
+    await post(cloud, an_auth(password="no " + PASSWORD))
+    lines = [r.getMessage() for r in caplog.records]
+    assert any(answer.headers["x-openstack-request-id"] in line and " 403 " in line for line in lines)
+    assert not any(secret in line for line in lines for secret in (PASSWORD, token, token.rpartition(".")[2]))
+
+
 async def test_versions_are_told_to_anyone(cloud: TestCloud):
     root = await call(cloud.app, "GET", "/identity")
     assert (root.status, root.json()["versions"]["values"][0]["id"]) == (300, "v3.14")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from lichen.kinds import builtin
@@ -10,13 +12,14 @@ from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVI
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.token import TokenRevocation
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.caller import from_user_info, to_user_info
-from lichen.model.errors import ApiError, BadRequest, Forbidden
+from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, Unauthorized
 from lichen.model.kind import Kind, new_object
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import Caller
@@ -117,6 +120,14 @@ async def test_a_tenant_reaches_nothing_of_another(world: World, role: str):
         await mine.delete(CONFIG_MAP, "plan", "bob")
     with pytest.raises(Forbidden):
         await mine.create(CONFIG_MAP, new_object(CONFIG_MAP, "mine", "bob"))
+
+
+async def test_of_two_who_take_a_name_at_once_one_gets_it(world: World):
+    spec = {"displayName": "Ann Bell", "domainId": "default"}
+    tries = [world.state.create(User.KIND, new_object(User.KIND, f"ann-{i}", spec=dict(spec))) for i in range(20)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(a, dict) for a in answers) == 1
+    assert {type(a) for a in answers if not isinstance(a, dict)} == {Conflict}
 
 
 async def test_a_tenant_cannot_take_rights(world: World):
@@ -287,6 +298,7 @@ async def test_a_node_writes_the_status_of_its_own_and_nothing_else(world: World
         await world.state.create(POD, new_object(POD, f"on-{name}", "default", spec))
     await node.patch(NODE, "n1", "", {"status": {"phase": "x"}}, subresource="status")
     await node.patch(POD, "on-n1", "default", {"status": {"phase": "Running"}}, subresource="status")
+    assert len((await node.list(POD, fields="spec.nodeName=n1")).items) == 1
     for attempt in (
         node.patch(NODE, "n2", "", {"metadata": {"labels": {"a": "b"}}}),
         node.patch(POD, "on-n2", "default", {"status": {"phase": "Failed"}}, subresource="status"),
@@ -295,10 +307,37 @@ async def test_a_node_writes_the_status_of_its_own_and_nothing_else(world: World
         node.create(POD, new_object(POD, "mine", "default", {})),
         node.create(NODE, new_object(NODE, "n3")),
         node.list(User.KIND),
+        node.list(POD),
+        node.list(POD, fields="spec.nodeName=n2"),
+        node.list(POD, fields="spec.nodeName!=n1"),
+        node.list(Server.KIND, fields="spec.node=n2"),
+        node.list(SECRET),
         node.patch(SECRET, "s", "default", {}),
     ):
         with pytest.raises(Forbidden):
             await attempt
+
+
+async def test_the_controllers_give_no_rights_and_become_nobody_else(world: World):
+    token = world.identity.system_token("system:lichen-controllers")
+    caller = await world.kernel.authenticate(token)
+    users, groups = (
+        Kind("", "v1", kind, plural, namespaced=False) for kind, plural in (("User", "users"), ("Group", "groups"))
+    )
+    assert may(world, caller, "patch", Server.KIND, "any", "web", "status")
+    assert may(world, caller, "create", POD, "any", "web", "binding")
+    for kind in (User.KIND, RoleAssignment.KIND, builtin.CLUSTER_ROLE_BINDING, builtin.ROLE_BINDING):
+        assert not may(world, caller, "create", kind, "any")
+    assert not may(world, caller, "impersonate", groups, "", "system:masters")
+    assert not may(world, caller, "impersonate", users, "", "admin")
+
+
+async def test_admin_ends_the_token_of_a_process_of_ours(world: World):
+    token = world.identity.system_token("system:admin", ("system:masters",), 86400 * 365)
+    assert (await world.kernel.authenticate(token)).is_admin
+    await world.ask(await world.admin(), TokenRevocation.KIND, {"token": token})
+    with pytest.raises(Unauthorized):
+        await world.kernel.authenticate(token)
 
 
 async def test_a_caller_survives_the_way_through_a_token_review(world: World):
@@ -321,6 +360,6 @@ async def test_reviews_answer_as_the_authorizer_would(world: World):
     rules = await world.ask(ann, builtin.SELF_SUBJECT_RULES_REVIEW, {"namespace": "ann"})
     assert any("servers" in r["resources"] for r in rules["status"]["resourceRules"])
     node = {"user": "system:node:a", "groups": ["system:nodes"]}
-    wanted = {"verb": "list", "resource": "pods"}
+    wanted = {"verb": "list", "resource": "services"}
     answer = await world.ask(await world.admin(), builtin.SUBJECT_ACCESS_REVIEW, {**node, "resourceAttributes": wanted})
     assert answer["status"]["allowed"] is True

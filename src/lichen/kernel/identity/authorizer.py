@@ -13,7 +13,8 @@ from lichen.kernel.identity.directory import Directory, project_id
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
 from lichen.kernel.identity.tokens import Scope
-from lichen.kinds.builtin import NAMESPACE
+from lichen.kinds.builtin import NAMESPACE, POD
+from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
@@ -27,6 +28,7 @@ from lichen.model.state import Caller
 
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
+NODE = "system:node:"
 REMEMBERED = 20_000
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
 
@@ -54,7 +56,7 @@ class Authorizer:
             return None
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
-            return None
+            return _node_refusal(caller, verb, kind, name, fields) if caller.name.startswith(NODE) else None
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
             return None
         return ""
@@ -138,6 +140,16 @@ class Authorizer:
         if kind == Network.KIND:
             return terms.get("spec.shared") == "true"
         return self._directory.shared_networks.has(terms.get("spec.networkId", ""))
+
+
+def _node_refusal(caller: Caller, verb: str, kind: Kind, name: str, fields: str) -> str | None:
+    """A node lists what is bound to it, or asks for one server by its id."""
+    if name or verb not in ("list", "watch") or kind not in (POD, Server.KIND):
+        return None
+    terms, node = _terms(fields), caller.name.removeprefix(NODE)
+    if node in (terms.get("spec.nodeName"), terms.get("spec.node")) or terms.get("spec.id"):
+        return None
+    return f"a node may only list what is bound to {node}"
 
 
 def _roles_here(caller: Caller, namespace: str) -> tuple[str, ...]:

@@ -145,7 +145,8 @@ def _node_rules() -> list[Object]:
         rule(["compute.lichen.dev", "network.lichen.dev"], ["servers", "ports"], ["patch", "update"]),
         rule([""], ["pods"], ["delete"]),
         rule([""], ["nodes", "nodes/status"], ["create", "patch", "update", *READ]),
-        rule([""], ["namespaces", "services", "endpoints", "configmaps", "secrets", "serviceaccounts"], READ),
+        rule([""], ["namespaces", "services", "endpoints", "serviceaccounts"], READ),
+        rule([""], ["configmaps", "secrets"], ["get"]),
         rule(["discovery.k8s.io"], ["endpointslices"], READ),
         rule(["network.lichen.dev"], ["networks", "subnets"], READ),
         rule(["image.lichen.dev"], ["images"], READ),
@@ -164,7 +165,7 @@ def _controller_rules() -> list[Object]:
     groups = {k.group for k in all_kinds()} - {"identity.lichen.dev", builtin.RBAC}
     identity = [k.plural for k in own_kinds() if k.group == "identity.lichen.dev"]
     return [
-        rule(groups, ["*"], ["*"]),
+        rule(groups, ["*"], READ + WRITE),
         rule(["identity.lichen.dev"], identity, READ),
         rule([builtin.RBAC], ["roles", "rolebindings", "clusterroles", "clusterrolebindings"], READ),
         rule([builtin.RBAC], ["roles", "rolebindings"], ["delete", "deletecollection", "patch", "update"]),

@@ -86,6 +86,8 @@ class Login:
     async def inspect(self, caller: Caller, obj: Object) -> Object:
         """TokenInspection: what a token says. NotFound: it does not hold. Forbidden: it is another's."""
         claims = self._other_token(caller, TokenInspection.of(obj).spec.token, ("service",), ("system",))
+        if claims.lichen != "user":
+            raise NotFound("Could not find token.")
         return _answer(obj, self._status(claims, ""))
 
     async def revoke(self, caller: Caller, obj: Object) -> Object:
@@ -187,8 +189,6 @@ class Login:
         mine = bool(caller.user_id) and claims.sub == caller.user_id
         if not (mine or caller.is_admin or caller.scope in scopes or set(roles_too) & set(caller.roles)):
             raise Forbidden("You are not authorized to perform the requested action: it is another user's token.")
-        if claims.lichen != "user":
-            raise NotFound("Could not find token.")
         return claims
 
     def _status(self, claims: Claims, token: str) -> TokenStatus:
