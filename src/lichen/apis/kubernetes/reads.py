@@ -10,7 +10,7 @@ from typing import Any
 from lichen.apis.kubernetes.metadata import partial_list, partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
 from lichen.apis.kubernetes.request import Request
-from lichen.apis.kubernetes.respond import JSON_TYPE, YAML_TYPE, send_json, send_object, send_parts, send_whole
+from lichen.apis.kubernetes.respond import JSON_TYPE, YAML_TYPE, send_json, send_list, send_object, send_whole
 from lichen.apis.kubernetes.routing import Target
 from lichen.apis.kubernetes.table import table_of
 from lichen.apis.kubernetes.wire import decode_json, encode, encode_yaml
@@ -54,7 +54,7 @@ async def list_(request: Request, session: Session, target: Target) -> None:
     )
     meta = list_meta(revision, token, remaining if not _selects(request) else 0)
     if form is Form.JSON:
-        await send_parts(request, joined(target.kind, items, meta))
+        await send_list(request, _head(target.kind, meta), items, b"]}\n")
         return
     include = include_of(request)
     build = partial(_rewritten, form, target.kind, items, meta, include)
@@ -74,14 +74,12 @@ def _rewritten(form: Form, kind: Kind, items: list[bytes], meta: dict[str, Any],
     return encode_yaml(whole) if form is Form.YAML else encode(whole)
 
 
-def joined(kind: Kind, items: list[bytes], meta: dict[str, Any]) -> list[bytes]:
-    """A list's JSON in parts."""
-    head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
+def _head(kind: Kind, meta: dict[str, Any]) -> bytes:
+    return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
         kind.kind.encode(),
         kind.api_version.encode(),
         encode(meta),
     )
-    return [head, b",".join(items), b"]}\n"]
 
 
 def list_head(kind: Kind) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lichen.apis.kubernetes.negotiation import Form
@@ -19,7 +19,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 GZIP_FROM = 128 * 1024
 """Bytes; upstream's threshold."""
-_CHUNK = 1024 * 1024
+_PIECE = 256
+"""Items that go out in one write."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 YAML_TYPE = (b"content-type", b"application/yaml")
@@ -39,14 +40,30 @@ async def send_whole(request: Request, body: bytes, headers: Headers, code: int 
     await send_raw(request, body, code, headers)
 
 
-async def send_parts(request: Request, parts: list[bytes]) -> None:
-    """Answer 200 with JSON in parts that are never copied into one if they are large."""
-    if sum(map(len, parts)) < GZIP_FROM:
-        await send_raw(request, b"".join(parts), 200, (JSON_TYPE,))
+async def send_list(request: Request, head: bytes, items: list[bytes], tail: bytes) -> None:
+    """Answer 200 with a JSON array's items between `head` and `tail`. A large list goes out in pieces, so that it is
+    never in one place and others are served in between."""
+    size = len(head) + sum(map(len, items)) + max(len(items) - 1, 0) + len(tail)
+    if size < GZIP_FROM:
+        await send_raw(request, b"".join((head, b",".join(items), tail)), 200, (JSON_TYPE,))
     elif b"gzip" in request.headers.get(b"accept-encoding", b""):
-        await _send_gzip(request, parts, 200, (JSON_TYPE,))
+        await _send_gzip(request, _pieces(head, items, tail), 200, (JSON_TYPE,))
     else:
-        await send_raw(request, b"".join(parts), 200, (JSON_TYPE,))
+        await _send_pieces(request, _pieces(head, items, tail), size)
+
+
+def _pieces(head: bytes, items: list[bytes], tail: bytes) -> Iterator[bytes]:
+    yield head
+    for start in range(0, len(items), _PIECE):
+        yield (b"," if start else b"") + b",".join(items[start : start + _PIECE])
+    yield tail
+
+
+async def _send_pieces(request: Request, pieces: Iterable[bytes], size: int) -> None:
+    await _start(request, 200, [JSON_TYPE, (b"content-length", b"%d" % size)])
+    for piece in pieces:
+        await send_chunk(request, piece)
+    await send_chunk(request, b"", more=False)
 
 
 async def send_object(request: Request, value: Any, form: Form, code: int = 200, extra: Headers = ()) -> None:
@@ -72,27 +89,20 @@ async def send_error(request: Request, error: ApiError) -> None:
 
 async def send_raw(request: Request, body: bytes, code: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Answer with a whole body; content-length, audit-id and cache-control are added."""
-    request.code, request.length = code, len(body)
-    await request.send(
-        {
-            "type": "http.response.start",
-            "status": code,
-            "headers": [
-                *headers,
-                (b"content-length", b"%d" % len(body)),
-                (b"audit-id", request.id.encode("latin-1")),
-                _NO_CACHE,
-            ],
-        }
-    )
+    request.length = len(body)
+    await _start(request, code, [*headers, (b"content-length", b"%d" % len(body))])
     await request.send({"type": "http.response.body", "body": body})
+
+
+async def _start(request: Request, code: int, headers: list[tuple[bytes, bytes]]) -> None:
+    request.code = code
+    headers += ((b"audit-id", request.id.encode("latin-1")), _NO_CACHE)
+    await request.send({"type": "http.response.start", "status": code, "headers": headers})
 
 
 async def start_stream(request: Request, content_type: bytes) -> None:
     """Begin an answer of unknown length: chunks follow by `send_chunk`."""
-    request.code = 200
-    headers = [(b"content-type", content_type), (b"audit-id", request.id.encode("latin-1")), _NO_CACHE]
-    await request.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await _start(request, 200, [(b"content-type", content_type)])
 
 
 async def send_chunk(request: Request, chunk: bytes, *, more: bool = True) -> None:
@@ -115,26 +125,13 @@ def _warning(text: str) -> bytes:
     return f'299 - "{escaped}"'.encode()
 
 
-async def _send_gzip(request: Request, parts: list[bytes], code: int, headers: Headers) -> None:
-    body = await asyncio.to_thread(_gzip, parts)
+async def _send_gzip(request: Request, pieces: Iterable[bytes], code: int, headers: Headers) -> None:
+    body = await asyncio.to_thread(_gzip, pieces)
     await send_raw(request, body, code, (*headers, (b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")))
 
 
-def _gzip(parts: list[bytes]) -> bytes:
+def _gzip(pieces: Iterable[bytes]) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    packed = [packer.compress(chunk) for chunk in _chunks(parts)]
+    packed = [packer.compress(piece) for piece in pieces]
     packed.append(packer.flush())
     return b"".join(packed)
-
-
-def _chunks(parts: list[bytes]) -> Iterable[bytes]:
-    """Parts joined to about a mebibyte: few calls, little copied at a time."""
-    held: list[bytes] = []
-    size = 0
-    for part in parts:
-        held.append(part)
-        size += len(part)
-        if size >= _CHUNK:
-            yield b"".join(held)
-            held, size = [], 0
-    yield b"".join(held)

@@ -17,7 +17,7 @@ from lichen.model.state import Caller
 async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeApp) -> bool:
     """Answer a request about objects. False: the path is one of discovery's."""
     path = request.path
-    if path.count("/") < (4 if path.startswith("/apis/") else 3) or (path.endswith("/") and path.count("/") == 4):
+    if not _names_objects(path):
         return False
     target = target_of(kernel.catalog, path)
     session = kernel.acting(caller)
@@ -28,6 +28,13 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
     else:
         await _on_collection(request, session, target)
     return True
+
+
+def _names_objects(path: str) -> bool:
+    """/api/v1/pods and /apis/apps/v1/deployments, not /api/v1/ and /apis/apps/v1."""
+    if path.endswith("/"):
+        path = path.rstrip("/")
+    return path.count("/") >= (4 if path.startswith("/apis/") else 3)
 
 
 async def _on_object(request: Request, session: Any, target: Target) -> None:
