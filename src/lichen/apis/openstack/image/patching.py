@@ -60,10 +60,10 @@ def _path(pointer: Any) -> list[str]:
     if not isinstance(pointer, str) or not pointer.startswith("/") or pointer.endswith("/") or "//" in pointer:
         raise BadRequest(f"Pointer `{pointer}` is not a JSON pointer to an attribute.")
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
-    if len(parts) > (2 if parts[0] == "tags" else 1):
-        raise BadRequest(f"Pointer `{pointer}` contains more than one path element.")
     if parts[0] == "locations":
         raise Forbidden("It's not allowed to change locations: images are uploaded.")
+    if len(parts) > (2 if parts[0] == "tags" else 1):
+        raise BadRequest(f"Pointer `{pointer}` contains more than one path element.")
     if parts[0] in READ_ONLY:
         raise Forbidden(f"Attribute '{parts[0]}' is read-only.")
     return parts
