@@ -22,7 +22,7 @@ import pytest
 from lichen.drivers.base import GuestDriver, GuestPower, GuestSpec
 from lichen.model.errors import Permanent
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class GuestBench(Protocol):

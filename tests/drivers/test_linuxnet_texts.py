@@ -47,13 +47,16 @@ def test_given_name_servers_and_routes_are_told_with_the_default_route() -> None
     assert "dhcp-option=tag:s0,121,10.8.0.0/16,10.9.0.2,0.0.0.0/0,10.9.0.1" in text
 
 
-def test_subnets_without_dhcp_without_gateway_or_of_ipv6_are_not_served() -> None:
-    others = (
-        SubnetSpec("a", "10.1.0.0/24", "10.1.0.1", dhcp=False),
-        SubnetSpec("b", "10.2.0.0/24"),
-        SubnetSpec("c", "fd00::/64", "fd00::1"),
-    )
+def test_subnets_without_dhcp_or_of_ipv6_are_not_served() -> None:
+    others = (SubnetSpec("a", "10.1.0.0/24", "10.1.0.1", dhcp=False), SubnetSpec("c", "fd00::/64", "fd00::1"))
     assert dhcp.served(NetworkSpec("n", subnets=(*others, SUBNET))) == [SUBNET]
+
+
+def test_a_subnet_without_gateway_is_served_without_router_and_name_server() -> None:
+    text = dhcp.config_text(NetworkSpec("n", subnets=(SubnetSpec("b", "10.2.0.0/24"),)), Path("/run/x"))
+    assert "dhcp-option=tag:s0,option:router\n" in text
+    assert "dhcp-option=tag:s0,option:dns-server\n" in text
+    assert "shared-network=gw0,10.2.0.0\n" in text
 
 
 def test_leases_and_names_are_sorted_and_hold_each_address() -> None:

@@ -76,7 +76,8 @@ def site() -> Iterator[Site]:
 async def networks(site: Site) -> AsyncIterator[LinuxNetworks]:
     networks = site.driver()
     yield networks
-    await site.driver().cleanup()
+    await networks.cleanup()
+    await networks.close()
 
 
 @pytest.fixture
@@ -226,8 +227,35 @@ async def test_dnsmasq_reads_new_leases_without_a_restart_and_comes_back_when_ki
         while "10.9.0.13" not in await inside(pod, "busybox", "nslookup", "host1", "10.9.0.1", check=False):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     os.kill(int(before), 9)
-    await site.driver().ensure_network(a_network(port, late))
-    assert pidfile.read_text() != before
+    async with asyncio.timeout(5):
+        while not pidfile.exists() or pidfile.read_text() in ("", before):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     subnet = SubnetSpec("subnet", "10.9.0.0/24", "10.9.0.1", dhcp=False)
     await networks.ensure_network(a_network(port, subnets=(subnet,)))
     assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("gateway", ["10.9.0.1", ""], ids=["gateway", "no gateway"])
+async def test_dhcp_gives_each_port_its_own_address_and_strangers_none(
+    site: Site, networks: LinuxNetworks, tmp_path: Path, gateway: str
+) -> None:
+    network_id = "net-" + site.mark
+    known, stranger = a_port(network_id, 12), a_port(network_id, 13)
+    subnet = SubnetSpec("subnet", "10.9.0.0/24", gateway, host_routes=(("10.8.0.0/16", "10.9.0.2"),))
+    await networks.ensure_network(a_network(known, subnets=(subnet,)))
+    script = tmp_path / "said"
+    script.write_text("#!/bin/sh\nset\n")
+    script.chmod(0o700)
+    client = ("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "3", "-T", "1", "-A", "1", "-s", str(script))
+    answers = []
+    for port in (known, stranger):
+        pod = site.netns()
+        await networks.plug_namespace(port, pod)
+        await inside(pod, "ip", "address", "flush", "dev", "eth0")
+        answers.append(await inside(pod, *client, "-O", "121", "-O", "mtu", check=False))
+    said = answers[0]
+    assert "ip='10.9.0.12'" in said
+    assert "mtu='1450'" in said
+    assert ("0.0.0.0/0 10.9.0.1" in said) == bool(gateway)
+    assert "10.8.0.0/16 10.9.0.2" in said
+    assert "no lease, failing" in answers[1]

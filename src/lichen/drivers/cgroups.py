@@ -46,8 +46,9 @@ def join(group: str, pid: int) -> None:
         (base / group / "cgroup.procs").write_text(str(pid))
 
 
-def limit(group: str, *, cpu_millis: int = 0, cpu_shares: int = 0, memory_bytes: int = 0) -> None:
-    """Bound the group: CPU in thousandths of a core, relative weight (1024: one core), memory. 0: no bound."""
+def limit(group: str, *, cpu_millis: int = 0, cpu_shares: int = 0, memory_bytes: int = 0, tasks: int = 0) -> None:
+    """Bound the group: CPU in thousandths of a core, relative weight (1024: one core), memory, number of processes and
+    threads. 0: no bound."""
     v2 = is_v2()
     if cpu_millis:
         quota = max(1000, cpu_millis * PERIOD // 1000)
@@ -61,6 +62,8 @@ def limit(group: str, *, cpu_millis: int = 0, cpu_shares: int = 0, memory_bytes:
         _write(group, "cpu", "cpu.weight" if v2 else "cpu.shares", str(weight if v2 else max(2, cpu_shares)))
     if memory_bytes:
         _write(group, "memory", "memory.max" if v2 else "memory.limit_in_bytes", str(memory_bytes))
+    if tasks:
+        _write(group, "pids", "pids.max", str(tasks))
 
 
 def pids(group: str) -> set[int]:

@@ -51,21 +51,24 @@ def config_text(network: NetworkSpec, folder: Path) -> str:
 
 
 def served(network: NetworkSpec) -> list[SubnetSpec]:
-    """The subnets that DHCP serves: IPv4 ones with a gateway address, which dnsmasq answers from."""
-    return [s for s in network.subnets if s.dhcp and s.gateway and ip_network(s.cidr).version == 4]
+    """The subnets that DHCP serves: those of IPv4."""
+    return [s for s in network.subnets if s.dhcp and ip_network(s.cidr).version == 4]
 
 
 def _subnet(tag: str, subnet: SubnetSpec) -> list[str]:
     cidr = ip_network(subnet.cidr)
-    servers = [a for a in subnet.dns_nameservers if ip_address(a).version == 4] or [subnet.gateway]
-    routes = [item for pair in subnet.host_routes for item in pair]
+    own = [subnet.gateway] if subnet.gateway else []
+    servers = [a for a in subnet.dns_nameservers if ip_address(a).version == 4] or own
     lines = [
         f"dhcp-range=set:{tag},{cidr.network_address},static,{cidr.netmask},{LEASE_SECONDS}",
-        f"dhcp-option=tag:{tag},option:router,{subnet.gateway}",
-        f"dhcp-option=tag:{tag},option:dns-server,{','.join(servers)}",
+        ",".join([f"dhcp-option=tag:{tag},option:router", *own]),  # without a value: not offered
+        ",".join([f"dhcp-option=tag:{tag},option:dns-server", *servers]),
     ]
-    if routes:  # a client that takes classless routes ignores the router option
-        every = ",".join([*routes, "0.0.0.0/0", subnet.gateway])
+    if not subnet.gateway:
+        lines.append(f"shared-network={GATEWAY},{cidr.network_address}")
+    if subnet.host_routes:  # a client that takes classless routes ignores the router option
+        pairs = [*subnet.host_routes, *(("0.0.0.0/0", gateway) for gateway in own)]
+        every = ",".join(item for pair in pairs for item in pair)
         lines += [f"dhcp-option=tag:{tag},{number},{every}" for number in (121, 249)]
     return lines
 
@@ -84,11 +87,11 @@ def hosts_text(network: NetworkSpec) -> str:
     return "".join(f"{address} {name}\n" for address, name in pairs)
 
 
-def ensure(network: NetworkSpec, netns: Path, folder: Path) -> None:
-    """Run dnsmasq as the network wants it, or not at all if no subnet has DHCP."""
+def ensure(network: NetworkSpec, netns: Path, folder: Path) -> pidfd.ProcessId | None:
+    """Run dnsmasq as the network wants it, or not at all (None) if no subnet has DHCP."""
     if not served(network):
         stop(folder)
-        return
+        return None
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     files = {CONFIG: config_text(network, folder), LEASES: leases_text(network), HOSTS: hosts_text(network)}
     changed = {name for name, text in files.items() if _write(folder / name, text)}
@@ -100,6 +103,7 @@ def ensure(network: NetworkSpec, netns: Path, folder: Path) -> None:
         _start(netns, folder)
     elif changed:
         os.kill(running.pid, signal.SIGHUP)
+    return running or _find(folder)
 
 
 def stop(folder: Path, *, keep: bool = False) -> None:

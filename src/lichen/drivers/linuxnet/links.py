@@ -18,7 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from lichen.drivers.base import NetworkSpec, PortSpec
 from lichen.drivers.linuxnet import namespace
-from lichen.drivers.linuxnet.names import GATEWAY, Names
+from lichen.drivers.linuxnet.names import GATEWAY, LINK_LOCAL, Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _configure_gateway(route: Any, network: NetworkSpec) -> None:
     route.link("set", index=_must(route, "lo").index, state="up")
     route.link("set", index=gateway.index, mtu=network.mtu, state="up")
     lengths = {subnet.gateway: subnet.cidr.rpartition("/")[2] for subnet in network.subnets if subnet.gateway}
-    set_addresses(route, gateway.index, {f"{ip}/{length}" for ip, length in lengths.items()})
+    set_addresses(route, gateway.index, {f"{LINK_LOCAL}/32", *(f"{ip}/{n}" for ip, n in lengths.items())})
 
 
 def set_addresses(route: Any, index: int, wanted: set[str]) -> None:

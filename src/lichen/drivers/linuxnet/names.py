@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 GATEWAY = "gw0"
 """The network's own interface, inside its namespace."""
+LINK_LOCAL = "169.254.169.254"
+"""Its address on every network: DHCP answers from it on subnets that have no gateway."""
 
 
 def short(thing_id: str) -> str:

@@ -15,7 +15,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
 from lichen.drivers.linuxnet import dhcp, links, namespace, nft, rules
+from lichen.drivers.linuxnet.keepers import Keepers
 from lichen.drivers.linuxnet.names import Names, short
+from lichen.drivers.pidfd import ProcessId
 from lichen.model.errors import Temporary
 
 P = ParamSpec("P")
@@ -38,15 +40,17 @@ class LinuxNetworks:
         self._rules: dict[str, tuple[ServiceRule, ...]] = {}
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
+        self._keepers = Keepers(self.ensure_network)
         run_dir.mkdir(parents=True, exist_ok=True)
 
     async def discover(self) -> tuple[frozenset[str], frozenset[str]]:
         return await self._do(self._discover)
 
     async def ensure_network(self, network: NetworkSpec) -> None:
-        await self._do(self._ensure_network, network)
+        self._keepers.keep(network.id, await self._do(self._ensure_network, network), network)
 
     async def remove_network(self, network_id: str) -> None:
+        self._keepers.forget(network_id)
         await self._do(self._remove_network, network_id)
 
     async def plug_tap(self, port: PortSpec) -> str:
@@ -62,7 +66,12 @@ class LinuxNetworks:
         await self._do(self._ensure_services, rules)
 
     async def cleanup(self) -> None:
+        self._keepers.close()
         await self._do(self._cleanup)
+
+    async def close(self) -> None:
+        """Let go of everything; the networks stay."""
+        self._keepers.close()
         self._thread.shutdown(wait=False)
 
     def netns(self, network_id: str) -> Path:
@@ -73,7 +82,7 @@ class LinuxNetworks:
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._thread, functools.partial(work, *arguments, **options))
-        except NetlinkError as error:
+        except (NetlinkError, OSError) as error:
             raise Temporary(f"The kernel refused a change to the network: {error}") from error
 
     # --- in the thread ---
@@ -85,14 +94,14 @@ class LinuxNetworks:
         ports = {found for alias in aliases if (found := self._names.parse(alias, "port"))}
         return frozenset(networks), frozenset(ports)
 
-    def _ensure_network(self, network: NetworkSpec) -> None:
+    def _ensure_network(self, network: NetworkSpec) -> ProcessId | None:
         netns = self.netns(network.id)
         namespace.create(netns)
         with links.netlink() as route:
             bridge = links.ensure_bridge(route, self._names, network)
             links.ensure_gateway(route, self._names, network, bridge, netns)
-        dhcp.ensure(network, netns, self._folder(network.id))
         self._apply_services(network.id)
+        return dhcp.ensure(network, netns, self._folder(network.id))
 
     def _remove_network(self, network_id: str) -> None:
         dhcp.stop(self._folder(network_id))

@@ -33,7 +33,10 @@ async def create_root(folder: Path, image: Path | None, image_format: str, gib: 
         if size and size < virtual:
             raise Permanent("DiskTooSmall", f"The image needs {-(-virtual // GIB)} GiB, the disk has {gib} GiB.")
         size = max(size, virtual)
-        await asyncio.to_thread(_hold, image, folder / BASE)
+        try:
+            await asyncio.to_thread(_hold, image, folder / BASE)
+        except OSError as error:
+            raise Temporary(f"The image cannot be put beside the guest's disk: {error}") from error
         backing = ("-b", BASE, "-F", image_format)
     part = folder / (DISK + ".part")
     part.unlink(missing_ok=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lichen.drivers import pidfd
+from lichen.drivers import cgroups, pidfd
 from lichen.drivers.base import GuestPower, GuestSpec, GuestState
 from lichen.drivers.qemu.disk import DISK, create_root
 from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch, relaunch
@@ -51,7 +50,7 @@ class Guest:
                 await self._attach()
                 await self._settle()
         record = load(self._record_path)
-        if record is None and not self.state_dir.exists():
+        if record is None and not self.state_dir.exists() and not self._alive:
             return None
         record = record or Record()
         has_disk = record.diskless or (self.state_dir / DISK).exists()
@@ -90,14 +89,14 @@ class Guest:
             before = load(self._record_path)
             if before is None or not (before.diskless or (self.state_dir / DISK).exists()):
                 raise Permanent("NoDisk", "The guest has no root disk to start from.")
-            self._end_leftovers()
+            await self._end_leftovers()
             save(self._record_path, Record(Asked.ON, time.time(), before.diskless))
             try:
                 await launch(self._engine, spec, self.state_dir, self.run_dir)
                 await self._greeted()
-            except Temporary:
+            except (Temporary, OSError) as error:
                 save(self._record_path, before)
-                raise
+                raise Temporary(str(error)) from error
 
     async def stop(self, grace: float) -> None:
         async with self._lock:
@@ -177,9 +176,11 @@ class Guest:
             await self._monitor.open()
         except Temporary as error:
             self._monitor = None
-            self._end_leftovers()
+            await self._end_leftovers()
             raise Temporary(f"QEMU did not start: {complaint(self.run_dir) or error}") from error
         await self._attach()
+        if not self._alive:
+            raise Temporary(f"QEMU ended as soon as it had started: {complaint(self.run_dir)}")
 
     async def _settle(self) -> None:
         """Finish what a guest that powered off left open, be it itself or asked by a process of ours that died."""
@@ -243,7 +244,7 @@ class Guest:
     async def _quit(self) -> None:
         """End the process and remove what it leaves."""
         await self._end()
-        self._end_leftovers()
+        await self._end_leftovers()
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
     async def _end(self) -> None:
@@ -266,12 +267,12 @@ class Guest:
         if monitor:
             await monitor.close()
 
-    def _end_leftovers(self) -> None:
-        """No two QEMUs may ever hold one disk: whatever is in the guest's cgroup and not the guest ends here."""
-        for pid in self._engine.cgroups.processes(self.id):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        self._engine.cgroups.remove(self.id)
+    async def _end_leftovers(self) -> None:
+        """No two QEMUs may ever hold one disk: whatever else is in the guest's cgroup ends here."""
+        try:
+            await cgroups.remove(self._engine.group(self.id))
+        except OSError as error:
+            raise Temporary(str(error), delay=1.0) from error
 
     def _on_event(self, name: str, data: dict[str, Any]) -> None:
         if name == "SHUTDOWN" and data.get("guest"):

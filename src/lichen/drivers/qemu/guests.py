@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from lichen.drivers import cgroups
 from lichen.drivers.base import GuestSpec, GuestState
 from lichen.drivers.qemu import console
-from lichen.drivers.qemu.cgroup import Cgroups
 from lichen.drivers.qemu.guest import Guest
 from lichen.drivers.qemu.launch import Engine
 from lichen.model.errors import Permanent
@@ -37,8 +38,7 @@ class QemuGuests:
         self.accelerator = accelerator
         self._state_dir = state_dir
         self._run_dir = run_dir
-        self._cgroups = Cgroups(f"{cgroup_parent}/guests")
-        self._engine = Engine(accelerator, tb_size, self._cgroups, separate_users and os.geteuid() == 0)
+        self._engine = Engine(accelerator, tb_size, f"{cgroup_parent}/guests", separate_users and os.geteuid() == 0)
         self._guests: dict[str, Guest] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._rotation: asyncio.Task[None] | None = None
@@ -82,7 +82,10 @@ class QemuGuests:
     async def cleanup(self) -> None:
         await asyncio.gather(*(self.stop(guest_id, grace=0) for guest_id in await self.discover()))
         await self.close()
-        self._cgroups.remove_parent()
+        await cgroups.remove(self._engine.cgroup)
+        for hierarchy in cgroups.hierarchies():
+            with contextlib.suppress(OSError):  # other drivers have groups beside ours
+                (hierarchy / self._engine.cgroup).parent.rmdir()
 
     async def close(self) -> None:
         """Let go of everything and end `changes`; the guests run on."""

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lichen.drivers import cgroups
 from lichen.drivers.base import GuestSpec
-from lichen.drivers.qemu.cgroup import Cgroups, Limits
 from lichen.drivers.qemu.command import Machine, qemu_command, with_qmp
 from lichen.drivers.qemu.disk import DISK
 from lichen.drivers.qemu.iso9660 import iso9660
@@ -36,12 +36,16 @@ shift
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What all guests of a driver share. users: drop each QEMU to a user id of its own."""
+    """What all guests of a driver share. cgroup: parent of the guests' groups; users: drop each QEMU to a user id of
+    its own."""
 
     accelerator: str
     tb_size: int
-    cgroups: Cgroups
+    cgroup: str
     users: bool
+
+    def group(self, guest_id: str) -> str:
+        return f"{self.cgroup}/{guest_id}"
 
 
 async def launch(engine: Engine, guest: GuestSpec, state: Path, run: Path) -> None:
@@ -49,8 +53,10 @@ async def launch(engine: Engine, guest: GuestSpec, state: Path, run: Path) -> No
     (complaint() says why). Temporary if its cgroup can't be joined."""
     disk = state / DISK
     run.mkdir(parents=True, exist_ok=True)
-    limits = Limits((guest.memory + engine.tb_size + OVERHEAD) * MIB, guest.vcpus, 256 + guest.vcpus)
-    groups = engine.cgroups.make(guest.id, limits)
+    group = engine.group(guest.id)
+    memory = (guest.memory + engine.tb_size + OVERHEAD) * MIB
+    cgroups.create(group)
+    cgroups.limit(group, cpu_shares=1024 * guest.vcpus, memory_bytes=memory, tasks=256 + guest.vcpus)
     with _listening(run / QMP) as qmp:
         machine = Machine(
             accelerator=engine.accelerator,
@@ -63,18 +69,19 @@ async def launch(engine: Engine, guest: GuestSpec, state: Path, run: Path) -> No
             user=_own_user(guest.id, state) if engine.users else None,
             qmp=qmp.fileno(),
         )
-        await _spawn(groups, run, qmp, qemu_command(guest, machine))
+        await _spawn(group, run, qmp, qemu_command(guest, machine))
 
 
 async def relaunch(engine: Engine, guest_id: str, arguments: list[str], run: Path) -> None:
     """Start QEMU once more as it was: with the arguments of the process that has just ended, in its cgroup."""
     with _listening(run / QMP) as qmp:
-        await _spawn(engine.cgroups.joins(guest_id), run, qmp, with_qmp(arguments, qmp.fileno()))
+        await _spawn(engine.group(guest_id), run, qmp, with_qmp(arguments, qmp.fileno()))
 
 
-async def _spawn(groups: list[Path], run: Path, qmp: socket.socket, command: list[str]) -> None:
+async def _spawn(group: str, run: Path, qmp: socket.socket, command: list[str]) -> None:
+    joins = [str(hierarchy / group / "cgroup.procs") for hierarchy in cgroups.hierarchies()]
     process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", _DETACH, "sh", str(run / LOG), *map(str, groups), "--", *command),
+        *("sh", "-c", _DETACH, "sh", str(run / LOG), *joins, "--", *command),
         cwd="/",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

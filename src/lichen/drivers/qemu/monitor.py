@@ -17,6 +17,7 @@ from lichen.model.errors import Temporary
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 TIMEOUT = 10.0
+GREETING_TIMEOUT = 30.0
 
 
 class Monitor:
@@ -35,7 +36,7 @@ class Monitor:
         """Connect. Temporary if nobody answers there."""
         self._client.register_listener(self._listener)
         try:
-            await asyncio.wait_for(self._client.connect(str(self._path)), TIMEOUT)
+            await asyncio.wait_for(self._client.connect(str(self._path)), GREETING_TIMEOUT)
         except (QMPError, OSError, TimeoutError) as error:
             raise Temporary(f"QEMU does not answer on its control socket: {error}", delay=1.0) from error
         self._task = asyncio.create_task(self._listen(), name="qmp-events")
