@@ -11,6 +11,7 @@ from lichen.apis.kubernetes.app import create_app
 from lichen.apis.kubernetes.proxy import RemoteNode, remote_node
 from lichen.apis.kubernetes.request import AsgiApp, Receive, Scope, Send
 from lichen.kernel.kernel import Kernel
+from lichen.model.errors import NotFound
 from lichen.store.memory import MemoryStore
 from tests.apis.kubernetes.conftest import ADMIN, TwoCallers
 from tests.apis.kubernetes.fake_node import FakeNode
@@ -62,6 +63,22 @@ async def test_an_agent_that_is_gone_is_unavailable(tmp_path: Path) -> None:
     await remote.close()
 
 
+async def test_a_node_that_is_not_known_is_named(tmp_path: Path) -> None:
+    kernel = Kernel(MemoryStore(), TwoCallers())
+    await kernel.start()
+    kind = kernel.catalog.by_kind("v1", "Pod")
+    assert kind is not None
+    await kernel.acting(ADMIN).create(kind, a_pod("p", node="n1"))
+
+    async def node_app(name: str) -> AsgiApp:
+        raise NotFound(f'node "{name}" is not known')
+
+    async with serving(create_app(kernel, node_app), tmp_path / "api") as (url, certificate):
+        kubectl = Kubectl(tmp_path / "k", url, certificate, "admin-token")
+        assert 'node "n1" is not known' in await kubectl.fails("logs", "p")
+        assert 'node "n1" is not known' in await kubectl.fails("exec", "p", "--", "ls")
+
+
 @pytest.mark.parametrize("status", [404, 503])
 async def test_a_refusal_of_the_agent_is_passed_on(tmp_path: Path, status: int) -> None:
     async def agent(scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,12 +91,6 @@ async def test_a_refusal_of_the_agent_is_passed_on(tmp_path: Path, status: int) 
 
     async def send(message: object) -> None:
         sent.append(message)
-
-    async def receive() -> dict[str, object]:
-        if not sent:
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await asyncio.sleep(30)
-        raise AssertionError
 
     async with serving(agent, tmp_path / "agent") as (url, certificate):
         remote = remote_node(url, trusting(certificate), "t")

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from lichen.apis.kubernetes.channel import Denial, speaks_channels
+from lichen.apis.kubernetes.channel import Denial, speaks_channels, tell_failure
 from lichen.apis.kubernetes.request import AsgiApp, Request, Scope, Send
 from lichen.apis.kubernetes.routing import Target
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, MethodNotAllowed
+from lichen.model.errors import ApiError, BadRequest, MethodNotAllowed
 from lichen.model.meta import annotations_of
 
 NodeApp = Callable[[str], Awaitable[AsgiApp]]
@@ -43,11 +43,25 @@ async def stream(request: Request, session: Session, target: Target, node_app: N
     node = (obj.get("spec") or {}).get("nodeName") or (obj.get("spec") or {}).get("node")
     if not node:
         raise BadRequest(f"{target.kind.plural} {target.name} does not have a host assigned")
-    app = await node_app(node)
+    if not websocket:
+        app = await node_app(node)
+        await app(_scope(request.scope, path, query), request.receive, _counted(request))
+    else:
+        await _over_websocket(request, node_app, node, _scope(request.scope, path, query))
+
+
+async def _over_websocket(request: Request, node_app: NodeApp, node: str, scope: Scope) -> None:
+    """From here on every failure is told on the socket, if the client knows how to hear it."""
     send = _counted(request)
-    if websocket and speaks_channels(request.scope):
-        send = Denial(request.scope, send)
-    await app(_scope(request.scope, path, query), request.receive, send)
+    if not speaks_channels(scope):
+        await (await node_app(node))(scope, request.receive, send)
+        return
+    try:
+        app = await node_app(node)
+    except ApiError as fault:
+        await tell_failure(scope, send, fault)
+        return
+    await app(scope, request.receive, Denial(scope, send))
 
 
 def _check_protocol(request: Request, target: Target, websocket: bool) -> None:
