@@ -37,11 +37,12 @@ FULL_REPORT = 300.0
 
 @dataclass(slots=True)
 class Shared:
-    """What the agents of one process have in common."""
+    """What the agents of one process have in common: it starts with the first of them and ends with the last."""
 
     sources: Sources
     topology: Topology
     heart: Heart
+    users: int = 0
 
     @classmethod
     def of(cls, state: State, clock: Clock, node: str = "") -> Shared:
@@ -49,9 +50,16 @@ class Shared:
         sources = Sources(state, node)
         return cls(sources, Topology(sources), Heart(clock))
 
-    async def close(self) -> None:
-        self.topology.close()
-        await self.sources.close()
+    async def join(self) -> None:
+        """Returns when all is known that is watched."""
+        self.users += 1
+        await self.sources.start()
+
+    async def leave(self) -> None:
+        self.users -= 1
+        if self.users == 0:
+            self.topology.close()
+            await self.sources.close()
 
 
 class Agent:
@@ -76,7 +84,6 @@ class Agent:
         """images: directory of images' bytes by id. root: the agent's own directory. may_call: whether a bearer
         token may use `app`; None: everyone who can reach it may (in the same process)."""
         self.name = node_name
-        self._own_shared = shared is None
         self._shared = shared or Shared.of(state, clock, node_name)
         sources, topology = self._shared.sources, self._shared.topology
         self._clock = clock
@@ -97,7 +104,7 @@ class Agent:
         """Register, adopt what runs, and keep at it until cancelled. What runs on the node goes on running."""
         tasks: list[asyncio.Task[None]] = []
         try:
-            await self._shared.sources.start()
+            await self._shared.join()
             tasks = [asyncio.create_task(pump) for pump in self._pumps()]
             await self._start()
             self.ready.set()
@@ -134,8 +141,7 @@ class Agent:
         await self.servers.workers.close()
         await self.pods.close()
         await self.networks.close()
-        if self._own_shared:
-            await self._shared.close()
+        await self._shared.leave()
 
     async def _beat(self) -> None:
         now = self._clock.now()

@@ -155,7 +155,9 @@ class Pods:
             self._uids[place] = (uid_of(pod), _runtime(pod))
             steps = plan_pod(pod, await self._gather(pod), self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
-            pod = await self._run(place, pod, steps)
+            await self._run(place, pod, steps)
+            if plan.Release() in steps:
+                return None
             if settled:
                 waits = [step.until for step in steps if isinstance(step, plan.Wait)]
                 return max(0.0, min(waits) - self._clock.now()) if waits else None

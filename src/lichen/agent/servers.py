@@ -99,6 +99,8 @@ class Servers:
             steps = plan.plan_guest(Server.of(server), actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, server, steps, ports)
+            if plan.LetGo() in steps:
+                return None
             if settled:
                 waits = [step.until for step in steps if isinstance(step, plan.Wait)]
                 return max(0.0, min(waits) - self._clock.now()) if waits else None

@@ -90,6 +90,7 @@ class Topology:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _network_object(self, network_id: str) -> Object | None:
         return next(iter(self._sources.networks.by_index("id", network_id)), None) if network_id else None
