@@ -9,7 +9,7 @@ import pytest
 from lichen.kernel.admission.compute import fingerprint_of
 from lichen.kernel.kernel import SYSTEM, Kernel
 from lichen.kernel.session import Session
-from lichen.kinds.builtin import NAMESPACE, POD, RUNTIME_CLASS, SERVICE
+from lichen.kinds.builtin import NAMESPACE, POD, RESOURCE_QUOTA, RUNTIME_CLASS, SERVICE
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server, ServerNetwork
 from lichen.kinds.image.image import Image
@@ -293,7 +293,7 @@ async def test_a_server_copies_its_flavor_and_outlives_it(session: Session) -> N
     assert (spec["flavorId"], spec["imageId"]) == (flavor["spec"]["id"], image["spec"]["id"])
     assert spec["networks"] == [{"network": "lichen-system/cluster"}]
     await session.delete(Flavor.KIND, "small")
-    stopped = await session.patch(Server.KIND, "s", NS, {"spec": {"power": "Off"}})
+    stopped = await session.patch(Server.KIND, "s", NS, {"spec": {"power": "Off", "resources": {"vcpus": 64}}})
     assert stopped["spec"]["resources"]["vcpus"] == 2
 
 
@@ -328,3 +328,39 @@ def test_a_keypairs_fingerprint_is_that_of_its_key() -> None:
     assert fingerprint_of(key, "ssh") == "a2:2e:d8:fb:73:b5:5b:28:68:84:ad:15:d2:21:15:e5"  # as ssh-keygen -E md5 -l
     assert fingerprint_of("ssh-rsa notbase64!", "ssh") is None
     assert fingerprint_of("nonsense", "ssh") is None
+
+
+async def a_quota(session: Session, **hard: str) -> None:
+    limits = {key.replace("__", "/").replace("_", "."): value for key, value in hard.items()}
+    await session.create(RESOURCE_QUOTA, {**new_object(RESOURCE_QUOTA, "q", NS), "spec": {"hard": limits}})
+
+
+def sized(name: str, cpu: str) -> Object:
+    return a_pod(name, containers=[{"name": "c", "image": "b", "resources": {"requests": {"cpu": cpu}}}])
+
+
+async def test_pods_and_servers_share_one_quota(session: Session) -> None:
+    await a_flavor(session, vcpus=2)
+    await a_quota(session, requests_cpu="3")
+    await session.create(POD, sized("a", "750m"))
+    await session.create(Server.KIND, new_object(Server.KIND, "s", NS, Server.Spec(flavor="small")))
+    said = r"exceeded quota: q, requested: requests\.cpu=500m, used: requests\.cpu=2750m, limited: requests\.cpu=3"
+    with pytest.raises(Forbidden, match=said):
+        await session.create(POD, sized("b", "500m"))
+    await session.create(POD, sized("b", "250m"))
+
+
+async def test_a_count_holds_against_many_at_once_and_frees_with_deletion(session: Session) -> None:
+    await a_quota(session, pods="2")
+    results = await asyncio.gather(*(session.create(POD, a_pod(f"p{i}")) for i in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, Forbidden) for result in results) == 3
+    made = [result for result in results if isinstance(result, dict)]
+    await session.delete(POD, made[0]["metadata"]["name"], NS)
+    await session.create(POD, a_pod("again"))
+
+
+async def test_own_kinds_are_counted_too(session: Session) -> None:
+    await a_quota(session, count__networks_network_lichen_dev="1")
+    await a_network(session)
+    with pytest.raises(Forbidden, match="exceeded quota"):
+        await a_network(session, "other")

@@ -44,7 +44,7 @@ class Servers:
 
     async def _pin_flavor(self, request: Request, spec: Object, old: Object) -> None:
         if spec.get("flavor") == old.get("flavor") and old.get("flavorId"):
-            spec["flavorId"], spec["resources"] = old["flavorId"], spec.get("resources") or old.get("resources") or {}
+            spec["flavorId"], spec["resources"] = old["flavorId"], old.get("resources") or {}
             return
         flavor = await resolve(request, Flavor.KIND, spec.get("flavor", ""), "spec.flavor")
         if not request.caller.is_admin and not await may_use_flavor(request.state, flavor, request.namespace):

@@ -11,6 +11,7 @@ from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
 from lichen.kernel.admission.pods import Pods
 from lichen.kernel.admission.ports import Ports
+from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.services import Services
 
 
@@ -27,4 +28,5 @@ def standard_plugins() -> list[Plugin]:
         Ports(addresses),
         Services(),
         Pods(),
+        Quotas(),
     ]
