@@ -30,7 +30,8 @@ class Finished:
 
 @dataclass
 class Clients:
-    """The real clients, logged in to one project of a cloud at `url` (without a path)."""
+    """The real clients, logged in to one project of a cloud at `url` (without a path).
+    extra: environment of the CLI; "" takes a variable away."""
 
     url: str
     password: str
@@ -66,6 +67,7 @@ class Clients:
             **settings,
             **self.extra,
         }
+        env = {name: value for name, value in env.items() if value}
         process = await asyncio.create_subprocess_exec(
             CLI, *args, env=env, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

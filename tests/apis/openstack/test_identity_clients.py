@@ -93,6 +93,17 @@ async def test_domains_groups_and_roles_come_and_go(openstack: Clients):
     assert "403" in refused or "disable" in refused
 
 
+async def test_a_token_is_enough_to_log_in_and_is_ended_by_the_cli(openstack: Clients):
+    token = await openstack.json("token", "issue")
+    by_token = Clients(openstack.url, "", home=openstack.home)
+    no_user = dict.fromkeys(("OS_USERNAME", "OS_PASSWORD", "OS_USER_DOMAIN_NAME"), "")
+    by_token.extra = {"OS_AUTH_TYPE": "v3token", "OS_TOKEN": token["id"], **no_user}
+    again = await by_token.json("token", "issue")
+    assert (again["project_id"], again["expires"]) == (token["project_id"], token["expires"])
+    await openstack.ok("token", "revoke", token["id"])
+    assert "401" in await by_token.refused("token", "issue")
+
+
 async def test_openstacksdk_speaks_identity(openstack: Clients):
     def talk() -> dict[str, object]:
         with openstack.sdk() as connection:

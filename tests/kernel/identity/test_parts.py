@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from lichen.kernel.identity.secretbox import SecretBox
 from lichen.kinds.builtin import CONFIG_MAP, SECRET
 from lichen.model.errors import InternalError, TooManyRequests
 from lichen.model.kind import new_object
+from lichen.model.state import Event
 from lichen.store import MemoryStore, SqliteStore
 
 from .world import CHEAP, Clock
@@ -166,4 +169,33 @@ async def test_a_mirror_follows_and_never_brings_back_what_it_saw_go():
         moved.clear()
         await asyncio.wait_for(moved.wait(), 5)
     assert set(mirror.items) == {("x", "a"), ("x", "c")}
+    follower.cancel()
+
+
+class Flaky(MemoryStore):
+    """A store whose first watch ends with an error that nobody foresaw."""
+
+    broken = True
+
+    def watch(self, *args: Any, **options: Any) -> AsyncIterator[Event]:
+        if self.broken:
+            self.broken = False
+            raise KeyError("unforeseen")
+        return super().watch(*args, **options)
+
+
+async def test_a_mirror_whose_watch_breaks_loads_again_and_follows_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lichen.kernel.identity.mirror.RETRY_SECONDS", 0.0)
+    store, moved = Flaky(), asyncio.Event()
+    mirror = Mirror(store, CONFIG_MAP, moved.set)
+    await mirror.load()
+    await store.create(CONFIG_MAP, new_object(CONFIG_MAP, "a", "x"))
+    follower = asyncio.create_task(mirror.follow())
+    while mirror.get("a", "x") is None:
+        moved.clear()
+        await asyncio.wait_for(moved.wait(), 5)
+    await store.create(CONFIG_MAP, new_object(CONFIG_MAP, "b", "x"))
+    while mirror.get("b", "x") is None:
+        moved.clear()
+        await asyncio.wait_for(moved.wait(), 5)
     follower.cancel()

@@ -81,7 +81,8 @@ class Mirror:
         self._changed()
 
     async def follow(self) -> None:
-        """Apply every change, for ever; start it after `load`."""
+        """Apply every change, for ever; start it after `load`. Whatever breaks it, it loads all again and goes on:
+        nobody may be judged by what was true once."""
         while True:
             try:
                 async for event in self._store.watch(self.kind, None, since=self._revision):
@@ -89,11 +90,19 @@ class Mirror:
                     if event.type != EventType.BOOKMARK:
                         self._observe(event.type, event.object)
             except Expired:
-                await self.load()
-                continue
-            except LichenError:
+                log.info("the watch of %s fell behind; it starts again", self.kind)
+            except Exception:
                 log.exception("the watch of %s broke; it starts again", self.kind)
-            await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+            await self._load_at_last()
+
+    async def _load_at_last(self) -> None:
+        while True:
+            try:
+                return await self.load()
+            except LichenError:
+                log.exception("%s cannot be listed; trying again", self.kind)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def refresh(self, name: str, namespace: str = "") -> None:
         """Take over one object as it is stored now, without waiting for the watch."""
