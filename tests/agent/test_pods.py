@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from lichen.drivers.fake.faults import KEY
 from lichen.kinds.builtin import CONFIG_MAP, POD, SECRET
 from lichen.model.data import Object
@@ -169,8 +171,15 @@ async def test_a_pod_is_ready_when_its_probe_says_so(world: World):
     await world.until(POD, "web", lambda p: condition(p, "Ready") == "True")
 
 
+@pytest.mark.parametrize("probe", [{"httpGet": {"port": 80}}, {"tcpSocket": {"port": "http"}}])
+async def test_a_probe_may_speak_to_the_pod(world: World, probe: Object):
+    container = a_container("sleep 1000", readinessProbe=probe, ports=[{"name": "http", "containerPort": 80}])
+    await run_pod(world, a_pod("web", container))
+    await world.until(POD, "web", lambda p: condition(p, "Ready") == "True")
+
+
 async def test_a_probe_that_cannot_be_made_never_counts_as_ready(world: World):
-    probe = {"httpGet": {"port": 80}, "failureThreshold": 1}
+    probe = {"grpc": {"port": 80}, "failureThreshold": 1}
     pod = await run_pod(world, a_pod("web", a_container("sleep 1000", readinessProbe=probe)))
     await asyncio.sleep(0.05)
     pod = await world.store.get(POD, "web", "demo")

@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,12 @@ from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
 from lichen.drivers.base import GuestDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.model.errors import ApiError
 from lichen.model.state import State
+from lichen.planning.times import backoff
 from lichen.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
-
-FULL_REPORT = 300.0
-"""Seconds between full reports of a Node's status; in between only the Lease is renewed."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,6 @@ class Agent:
         )  # fmt: skip
         self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
         self.ready = asyncio.Event()
-        self._reported = 0.0
 
     async def run(self) -> None:
         """Register, adopt what runs, and keep at it until cancelled. What runs on the node goes on running."""
@@ -129,10 +128,19 @@ class Agent:
         self._shared.sources.listen(self.name, pod=self.pods.told, server=self.servers.told)
         await self.servers.start()
         await self.pods.start()
-        await self._keeper.register(self._clock.now())
-        await self._keeper.renew(self._clock.now())
-        self._reported = self._clock.now()
+        await self._register()
         self._shared.heart.join(self.name, self._beat)
+
+    async def _register(self) -> None:
+        """Until it is done: the API may be on its way up."""
+        for failures in count(1):
+            try:
+                await self._keeper.register(self._clock.now())
+                await self._keeper.renew(self._clock.now())
+                return
+            except (ApiError, OSError) as error:
+                log.warning("node %s cannot register yet: %s", self.name, error)
+                await self._clock.sleep(backoff(failures, base=0.2, limit=10.0))
 
     async def _close(self) -> None:
         self.ready.clear()
@@ -144,11 +152,8 @@ class Agent:
         await self._shared.leave()
 
     async def _beat(self) -> None:
-        now = self._clock.now()
-        await self._keeper.renew(now)
-        if now - self._reported >= FULL_REPORT:
-            await self._keeper.report(now)
-            self._reported = now
+        await self._keeper.renew(self._clock.now())
+        await self._keeper.report(self._clock.now())
 
     def _pumps(self) -> list[Coroutine[Any, Any, None]]:
         drivers = {id(driver): driver for driver in self.pods.drivers.values()}

@@ -56,3 +56,5 @@ class Heart:
             await asyncio.wait_for(beat(), INTERVAL)
         except (LichenError, OSError, TimeoutError) as error:
             log.warning("node %s missed a heartbeat: %s", name, error)
+        except Exception:
+            log.exception("node %s missed a heartbeat", name)

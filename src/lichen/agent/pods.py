@@ -12,13 +12,13 @@ from typing import cast
 
 from lichen.agent.networks import Networks
 from lichen.agent.pod_spec import container_spec, pod_spec
-from lichen.agent.probes import Prober
+from lichen.agent.probes import Prober, speak
 from lichen.agent.references import References, Tokens
 from lichen.agent.reporting import patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
-from lichen.drivers.base import ContainerState, PodDriver, PodState, PortSpec
+from lichen.drivers.base import ContainerState, PodDriver, PodState, PortSpec, Reachable
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import LichenError, NotFound, Permanent, Temporary
@@ -70,7 +70,7 @@ class Pods:
         self._failures: dict[str, dict[str, plan.Failure]] = {}
         self._written: dict[Key, Object] = {}
         self._wakes: dict[str, set[asyncio.Event]] = {}
-        self._prober = Prober(clock, self.pod_changed)
+        self._prober = Prober(clock, self.pod_changed, self._reach)
 
     async def start(self) -> None:
         """Adopt what runs, remove what belongs to no pod, and begin with all."""
@@ -139,6 +139,17 @@ class Pods:
     def is_mine(self, pod: Object) -> bool:
         """Whether the pod is bound to this node."""
         return (pod["spec"].get("nodeName") or "") == self._node
+
+    async def _reach(self, pod: Object, port: int, data: bytes) -> bytes:
+        """Speak to a port of the pod from this node: through its network's engine, or directly if it is the host's."""
+        if not _needs_port(pod):
+            return await speak(self._host_ip or "127.0.0.1", port, data)
+        engine, own = self._networks.driver, self._port(uid_of(pod))
+        if not isinstance(engine, Reachable):
+            raise Permanent("Unreachable", "this node's network engine cannot speak to pods")
+        if own is None or not own["spec"].get("fixedIps"):
+            raise Temporary("the pod has no address yet")
+        return await engine.reach(own["spec"]["networkId"], own["spec"]["fixedIps"][0]["ipAddress"], port, data)
 
     def _port(self, uid: str) -> Object | None:
         return next((p for p in self._sources.ports_of(uid) if p["spec"].get("deviceOwner") == "pod"), None)

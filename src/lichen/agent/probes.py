@@ -2,7 +2,7 @@
 """Probes of running containers: startup first, then readiness and liveness, each a small loop of its own.
 
 exec probes run through the pod's engine; tcpSocket and httpGet need a network engine that can `reach` into a network.
-Where it cannot, the probe says so and fails: a container is not called ready by default.
+Where it cannot, and for grpc, the probe says so and fails: a container is not called ready by default.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Watch:
 class Prober:
     """Keeps probes running for what runs. changed(pod uid): told when a result changed."""
 
-    def __init__(self, clock: Clock, changed: Callable[[str], None], reach: Reach | None = None) -> None:
+    def __init__(self, clock: Clock, changed: Callable[[str], None], reach: Reach) -> None:
         self._clock = clock
         self._changed = changed
         self._reach = reach
@@ -137,8 +137,8 @@ class Prober:
         if "exec" in probe:
             return await _exec(driver, uid_of(pod), name, tuple(probe["exec"].get("command") or ()))
         action = "httpGet" if "httpGet" in probe else "tcpSocket" if "tcpSocket" in probe else "grpc"
-        if self._reach is None or action == "grpc":
-            return False, f"{action} probes are not possible on this node yet"
+        if action == "grpc":
+            return False, "grpc probes are not possible on this node yet"
         port = _port(pod, name, probe[action].get("port"))
         if action == "tcpSocket":
             await self._reach(pod, port, b"")
@@ -159,6 +159,19 @@ async def _exec(driver: PodDriver, uid: str, name: str, command: tuple[str, ...]
         run.kill()
         raise
     return code == 0, f"exec probe ended with code {code}: {output.decode(errors='replace').strip()}"
+
+
+async def speak(ip: str, port: int, data: bytes) -> bytes:
+    """Connect by TCP, send `data` if there is any, and give the first bytes of the answer. OSError."""
+    reader, writer = await asyncio.open_connection(ip, port)
+    try:
+        if not data:
+            return b""
+        writer.write(data)
+        await writer.drain()
+        return await reader.read(4096)
+    finally:
+        writer.close()
 
 
 def _initial(spec: Object) -> Probes:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 # --- networks ---------------------------------------------------------------------------------------------------------
 
@@ -107,6 +107,16 @@ class NetworkDriver(Protocol):
 
     async def cleanup(self) -> None:
         """Remove every interface, namespace and table that this driver ever made."""
+        ...
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """Optional, of a NetworkDriver: the node itself can speak to an address on a network (probes)."""
+
+    async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
+        """Connect by TCP, send `data` if there is any, and return the first bytes of the answer, b"" if nothing was
+        sent. OSError: it cannot be reached."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import ContainerPhase, NetworkSpec, PortSpec, ServiceRule
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.model.errors import Temporary
 
@@ -44,6 +44,18 @@ class FakeNetworks:
         self._machine.networks.clear()
         self._machine.ports.clear()
         self._machine.services = ()
+
+    async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
+        """A simulated container that runs listens on all ports, and answers every page."""
+        pods = self._machine.pods.values()
+        running = any(
+            attempts[-1].phase == ContainerPhase.RUNNING
+            for pod in pods if pod.ready and ip in pod.ips
+            for attempts in pod.containers.values()
+        )  # fmt: skip
+        if not running:
+            raise ConnectionRefusedError(f"nothing listens on {ip}:{port}")
+        return b"HTTP/1.1 200 OK\r\n\r\n" if data else b""
 
     def _plug(self, port: PortSpec) -> None:
         if port.network_id not in self._machine.networks:

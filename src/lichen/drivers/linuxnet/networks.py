@@ -17,6 +17,7 @@ from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
 from lichen.drivers.linuxnet import dhcp, links, namespace, nft, rules
 from lichen.drivers.linuxnet.keepers import Keepers
 from lichen.drivers.linuxnet.names import Names, short
+from lichen.drivers.linuxnet.reach import reach
 from lichen.drivers.pidfd import ProcessId
 from lichen.model.errors import Temporary
 
@@ -64,6 +65,10 @@ class LinuxNetworks:
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         await self._do(self._ensure_services, rules)
+
+    async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
+        """What a port of the network answers, asked from the network's own namespace. OSError."""
+        return await reach(self.netns(network_id), ip, port, data)
 
     async def cleanup(self) -> None:
         self._keepers.close()
