@@ -89,8 +89,14 @@ def test_new_pods_come_as_old_ones_go():
     assert scales(a_deployment(4), new_set(1, 0), old_set(3, 3)) == {"web-new": 2}
 
 
-def test_broken_old_pods_go_at_once():
-    assert scales(a_deployment(4), new_set(1, 0), old_set(4, 2)) == {"web-old": 2}
+def test_broken_old_pods_go_first():
+    assert scales(a_deployment(4), new_set(1, 1), old_set(4, 2)) == {"web-old": 2}
+    assert scales(a_deployment(4), new_set(2, 0), old_set(3, 1)) == {}
+
+
+def test_a_count_observed_before_the_last_scale_takes_no_more_pods():
+    stale = {**old_set(3, 3), "status": {"replicas": 4, "readyReplicas": 4, "availableReplicas": 4}}
+    assert scales(a_deployment(4), new_set(2, 0), stale) == {}
 
 
 def test_a_roll_ends_with_all_new_and_no_old():

@@ -138,13 +138,15 @@ def _roll(deployment: Object, current: Object, old: Sequence[Object]) -> list[St
         steps += _scale(current, replicas)
     elif room > 0:
         steps += _scale(current, min(replicas, _wanted(current) + room))
-    # Old pods that are not available may always go; available ones only as far as the new ones replace them.
-    available = sum(_count(rs, "availableReplicas") for rs in (*old, current))
-    spare = max(available - (replicas - unavailable), 0)
+    # An observed count lags behind a scale just written: pods told to go count as gone, pods just asked for as absent.
+    least = replicas - unavailable
+    coming = max(_wanted(current) - _count(current, "availableReplicas"), 0)
+    limit = max(sum(map(_wanted, (*old, current))) - coming - least, 0)
+    spare = max(sum(map(_serving, (*old, current))) - least, 0)
     for rs in sorted(live, key=lambda rs: rs["metadata"].get("creationTimestamp", "")):
-        broken = max(_wanted(rs) - _count(rs, "availableReplicas"), 0)
-        healthy = min(spare, _wanted(rs) - broken)
-        spare -= healthy
+        broken = min(_wanted(rs) - _serving(rs), limit)
+        healthy = min(spare, _serving(rs), limit - broken)
+        limit, spare = limit - broken - healthy, spare - healthy
         steps += _scale(rs, _wanted(rs) - broken - healthy)
     return steps
 
@@ -181,6 +183,11 @@ def _revision(current: Object | None, old: Sequence[Object]) -> int:
 def _wanted(replica_set: Object) -> int:
     replicas: int = replica_set["spec"].get("replicas", 1)
     return replicas
+
+
+def _serving(replica_set: Object) -> int:
+    """Its available pods that are not about to go."""
+    return min(_wanted(replica_set), _count(replica_set, "availableReplicas"))
 
 
 def _count(replica_set: Object, key: str) -> int:
