@@ -9,6 +9,7 @@ from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.ids import Ids
 from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
+from lichen.kernel.admission.ownership import Placement, Protected
 from lichen.kernel.admission.pods import Pods
 from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
@@ -21,6 +22,8 @@ def standard_plugins() -> list[Plugin]:
     return [
         Namespaces(),
         Ids(),
+        Placement(),
+        Protected(),
         Servers(),
         Keypairs(),
         Networks(),
