@@ -176,7 +176,7 @@ class Stage:
     async def pods_see_the_server(self, pods: list[Object]) -> bool:
         """The pods write into their logs what the VM's page says."""
         logs = [await self.log(f"/api/v1/namespaces/{PROJECT}/pods/{name_of(pod)}/log") for pod in pods]
-        return all("lichen-tiny" in log for log in logs)
+        return all(f"Hello from {SERVER}" in log for log in logs)
 
     async def server_saw_a_pod(self, before: int) -> bool:
         return (await self.console()).count(GREETING) > before
@@ -203,7 +203,7 @@ def _deployment(server_address: str) -> Object:
     # Each pod serves a greeting, and logs the VM's page once it answers.
     script = (
         f'mkdir -p /www && echo "{GREETING} $(hostname)" > /www/index.html; '
-        f"(until wget -q -T 2 -O - http://{server_address}/; do sleep 1; done) & "
+        f"(until wget -q -O - http://{server_address}/; do sleep 1; done) & "
         "exec httpd -f -p 80 -h /www"
     )
     container = {

@@ -66,6 +66,7 @@ def make_engines(
             plug=plug,
             unplug=unplug,
             cgroup=settings.cgroup,
+            archives=settings.container_images_dir,
         ),
         processes=ProcessPods(
             settings.data_dir / "processes",

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc
@@ -22,9 +26,11 @@ _IMPORT_TIMEOUT = 5.0
 class Images:
     """Images by name, over CRI."""
 
-    def __init__(self, client: rpc.Client, socket: Path) -> None:
+    def __init__(self, client: rpc.Client, socket: Path, archives: Path | None = None) -> None:
+        """archives: a directory of archives to import from before anything is pulled."""
         self._client = client
         self._socket = socket
+        self._archives = archives
 
     async def find(self, image: str) -> str:
         """The id of an image that is here, or ""."""
@@ -32,8 +38,17 @@ class Images:
         return (await self._client.call(rpc.IMAGE_STATUS, request)).image.id
 
     async def ensure(self, image: str) -> str:
-        """The id of an image, pulled if it is not here. Temporary (ErrImagePull) when it cannot be had."""
-        return await self.find(image) or await self._pull(reference(image))
+        """The id of an image, imported or pulled if it is not here. Temporary (ErrImagePull): it cannot be had."""
+        return await self.find(image) or await self._import(image) or await self._pull(reference(image))
+
+    async def _import(self, image: str) -> str:
+        """The id of an image that one of the archives holds, or ""."""
+        name = reference(image)
+        for archive in sorted(self._archives.glob("*.tar")) if self._archives else []:
+            if name in await asyncio.to_thread(names_in, archive):
+                await self.load(archive)
+                return await self.find(image)
+        return ""
 
     async def _pull(self, name: str) -> str:
         request = pb.ImageRequest(image=pb.ImageSpec(image=name))
@@ -80,3 +95,26 @@ class Images:
             archive = Path(scratch) / "pause.tar"
             build_pause(archive)
             await self.load(archive)
+
+
+def names_in(archive: Path) -> frozenset[str]:
+    """The full names of the images in a docker or OCI archive; none if it is no such archive."""
+    names: list[str] = []
+    try:
+        with tarfile.open(archive) as tar:
+            for member, read in (("manifest.json", _docker_names), ("index.json", _oci_names)):
+                with contextlib.suppress(KeyError):
+                    content = tar.extractfile(member)
+                    names += read(msgspec.json.decode(content.read())) if content else []
+    except (OSError, tarfile.TarError, msgspec.DecodeError, TypeError, AttributeError):
+        return frozenset()
+    return frozenset(reference(name) for name in names)
+
+
+def _docker_names(manifest: Any) -> list[str]:
+    return [tag for image in manifest for tag in image.get("RepoTags") or []]
+
+
+def _oci_names(index: Any) -> list[str]:
+    annotations = [entry.get("annotations") or {} for entry in index["manifests"]]
+    return [held["io.containerd.image.name"] for held in annotations if "io.containerd.image.name" in held]

@@ -29,10 +29,21 @@ class ContainerdPods:
 
     state_dir: what survives a reboot (images, containers, logs). run_dir: sockets and mounts, short-lived and with a
     short path (a unix socket's path has at most 107 characters). cgroup: the group that everything runs below.
-    plug, unplug: make and take back a pod's interface; see `netplug`.
+    plug, unplug: make and take back a pod's interface; see `netplug`. archives: a directory of image archives
+    (*.tar), imported when a pod asks for an image that one of them holds.
     """
 
-    def __init__(self, state_dir: Path, run_dir: Path, *, plug: Plug, unplug: Unplug, cgroup: str = "lichen") -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        run_dir: Path,
+        *,
+        plug: Plug,
+        unplug: Unplug,
+        cgroup: str = "lichen",
+        archives: Path | None = None,
+    ) -> None:
+        self._archives = archives
         self.layout = Layout(state_dir, run_dir, cgroup)
         self.daemon = Daemon(self.layout)
         self._plugs = PlugServer(self.layout.cni_socket, plug, unplug)
@@ -144,7 +155,7 @@ class ContainerdPods:
     # --- images ---
 
     async def ensure_image(self, image: str) -> str:
-        return await Images(await self._ready(), self.layout.socket).ensure(image)
+        return await Images(await self._ready(), self.layout.socket, self._archives).ensure(image)
 
     async def images(self) -> list[tuple[tuple[str, ...], int]]:
         return await Images(await self._ready(), self.layout.socket).list()
