@@ -139,7 +139,7 @@ class Collector:
             held = await self._state.get(kind, owner["name"], namespace if kind.namespaced else "")
         except NotFound:
             return False
-        return uid_of(held) == owner["uid"]
+        return bool(uid_of(held) == owner["uid"])
 
     async def _finish_foreground(self, kind: Kind, obj: Object) -> None:
         blocking = False

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import msgspec
 
 from lichen.kernel import metadata
@@ -54,7 +58,7 @@ class Writes:
             self._validate(kind, new, None)
             if options.dry_run:
                 return await self._would_create(kind, new)
-            return await self._store.create(kind, new)
+            return await settled(self._store.create(kind, new), request)
 
     async def update(
         self,
@@ -102,7 +106,7 @@ class Writes:
             self._validate(kind, new, old)
             if options.dry_run or new == old:
                 return new
-            return await self._stored(kind, new)
+            return await settled(self._stored(kind, new), request)
 
     async def _stored(self, kind: Kind, new: Object) -> Object:
         if is_over(kind, new):
@@ -211,6 +215,19 @@ class Writes:
         raise AlreadyExists(
             f'{kind.resource} "{meta["name"]}" already exists', kind=kind.plural, group=kind.group, name=meta["name"]
         )
+
+
+async def settled(write: Coroutine[Any, Any, Object], request: Request) -> Object:
+    """The outcome of a write that has begun, waited for even if the caller goes away meanwhile: what admission claimed
+    is kept or undone as the write itself succeeds or fails."""
+    if not request.undo:
+        return await write
+    task = asyncio.ensure_future(write)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        return task.result()
 
 
 class Moved(Conflict):
