@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE
@@ -25,15 +26,16 @@ PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 
 
 async def bootstrap(session: Session) -> None:
     """Create what is missing; change nothing that is there."""
-    for name in NAMESPACES:
-        await _ensure(session, NAMESPACE, {"metadata": {"name": name}})
-    for name in RUNTIMES:
-        await _ensure(session, RUNTIME_CLASS, {"metadata": {"name": name}, "handler": name})
-    for name, value in PRIORITIES.items():
-        await _ensure(session, PRIORITY_CLASS, {"metadata": {"name": name}, "value": value})
-    await _ensure(session, Network.KIND, _cluster_network())
+    await asyncio.gather(
+        *(_ensure(session, NAMESPACE, {"metadata": {"name": name}}) for name in NAMESPACES),
+        *(_ensure(session, RUNTIME_CLASS, {"metadata": {"name": name}, "handler": name}) for name in RUNTIMES),
+        *(_ensure(session, PRIORITY_CLASS, {"metadata": {"name": n}, "value": v}) for n, v in PRIORITIES.items()),
+    )
+    await asyncio.gather(
+        _ensure(session, Network.KIND, _cluster_network()),
+        _ensure(session, SERVICE, _api_service()),
+    )
     await _ensure(session, Subnet.KIND, _cluster_subnet())
-    await _ensure(session, SERVICE, _api_service())
 
 
 async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
