@@ -22,9 +22,9 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=1, metavar="N", help="how many hosts to simulate (with --simulate)")
     _data_dir(up)
     up.add_argument("--listen", default="127.0.0.1", metavar="ADDR", help="address of the APIs (default: 127.0.0.1)")
-    up.add_argument("--kubernetes-port", type=int, default=6443, metavar="PORT", help="default: 6443; 0: any free one")
-    up.add_argument("--openstack-port", type=int, default=5000, metavar="PORT", help="default: 5000; 0: any free one")
-    up.add_argument("--node-port", type=int, default=10250, metavar="PORT", help="default: 10250; 0: any free one")
+    for name, number in (("kubernetes", 6443), ("openstack", 5000), ("node", 10250)):
+        what = f"default: {number}; 0: any free one"
+        up.add_argument(f"--{name}-port", type=_port, default=number, metavar="PORT", help=what)
     up.add_argument("--foreground", action="store_true", help="stay in the foreground until interrupted")
     up.set_defaults(run="lichen.cli.up:up")
 
@@ -64,6 +64,12 @@ def _data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir", type=Path, metavar="D", help="where the cloud keeps its data (one cloud for each)"
     )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a number from 0 to 65535")
+    return int(text)
 
 
 def version(_: argparse.Namespace) -> int:
