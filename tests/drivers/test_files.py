@@ -117,3 +117,25 @@ async def test_deleting_twice_is_fine_and_ids_cannot_leave_the_directory(tmp_pat
         store.path("../../etc/passwd")
     with pytest.raises(FileNotFoundError):
         await store.open(ID)
+
+
+async def test_knows_what_is_here_and_what_is_being_uploaded(tmp_path: Path) -> None:
+    store, other = ImageStore(tmp_path), "7f0fd1f1-7f0c-4c57-9a9b-0b3c8f8f6a12"
+    await store.put(ID, chunks(b"x"), format="raw")
+    seen: list[set[str]] = []
+
+    async def watched() -> AsyncIterator[bytes]:
+        yield b"y"
+        seen.append(await store.uploading())
+
+    await store.put(other, watched(), format="raw")
+    assert seen == [{other}]
+    assert (await store.ids(), await store.uploading()) == ({ID, other}, set())
+
+
+async def test_what_a_killed_upload_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / f".{ID}.abc"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert await ImageStore(tmp_path).uploading() == set()
+    assert list(tmp_path.iterdir()) == []

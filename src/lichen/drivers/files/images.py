@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from lichen.drivers.files.formats import HEAD, Shape, check
 T = TypeVar("T")
 BLOCK = 1 << 20
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DRAFT = re.compile(rf"\.({_ID.pattern})\..+")
+_YOUNG = 60.0
+"""Seconds in which a draft may not have been locked by its upload yet."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -84,6 +89,25 @@ class ImageStore:
         """Remove the image's bytes, if there are any."""
         await asyncio.to_thread(self.path(image_id).unlink, missing_ok=True)
 
+    async def ids(self) -> set[str]:
+        """The images whose bytes are here."""
+        return {name for name in await asyncio.to_thread(self._names) if _ID.fullmatch(name)}
+
+    async def uploading(self) -> set[str]:
+        """The images that are being uploaded here, by whichever process; what an upload left behind that was killed
+        is removed on the way."""
+        return await asyncio.to_thread(self._uploading)
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self._directory)
+        except FileNotFoundError:
+            return []
+
+    def _uploading(self) -> set[str]:
+        found = ((name, _DRAFT.fullmatch(name)) for name in self._names())
+        return {match[1] for name, match in found if match and _is_alive(self._directory / name)}
+
 
 class _Upload:
     """One upload under way: a nameless-to-readers file beside its target. Its methods but `feed` block."""
@@ -99,6 +123,7 @@ class _Upload:
     def begin(cls, target: Path, format: str, limit: int) -> _Upload:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held by the process: ends with it, however it ends
         return cls(os.fdopen(descriptor, "wb"), Path(name), target, format, limit)
 
     async def feed(self, chunks: AsyncIterable[bytes]) -> None:
@@ -156,6 +181,21 @@ async def _chunks(file: BinaryIO, start: int, length: int | None) -> AsyncIterat
                 return
             left = None if left is None else left - len(chunk)
             yield chunk
+
+
+def _is_alive(draft: Path) -> bool:
+    """An upload still writes the draft; one that nobody writes any more is removed."""
+    try:
+        with draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - draft.stat().st_mtime < _YOUNG:
+                return True
+            draft.unlink(missing_ok=True)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _fsync_directory(directory: Path) -> None:
