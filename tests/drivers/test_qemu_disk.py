@@ -61,7 +61,6 @@ async def test_a_raw_image_that_looks_like_qcow2_is_still_raw(tmp_path: Path) ->
     [
         (("-b", "/etc/passwd", "-F", "raw"), "backing file"),
         (("-o", "data_file=outside"), "keeps its data in another file"),
-        (("--object", "secret,id=k,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=k"), "encrypted"),
     ],
 )
 async def test_an_image_that_reaches_beyond_itself_is_refused(
@@ -73,6 +72,15 @@ async def test_an_image_that_reaches_beyond_itself_is_refused(
         await create_root(tmp_path, tmp_path / "image", "qcow2", 1)
     assert refused.value.reason == "InvalidImage"
     assert not (tmp_path / "root.qcow2").exists()
+
+
+async def test_an_encrypted_image_is_refused(tmp_path: Path) -> None:
+    qemu_img("create", "-q", "-f", "qcow2", "image", "10M", cwd=tmp_path)
+    with (tmp_path / "image").open("r+b") as image:
+        image.seek(32)  # crypt_method of the header; making LUKS here would fail on a busy machine
+        image.write(b"\0\0\0\1")
+    with pytest.raises(Permanent, match="is encrypted"):
+        await image_size(tmp_path / "image", "qcow2")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"QFI\xfb" + bytes(range(200))])

@@ -41,7 +41,7 @@ class LinuxNetworks:
         self._rules: dict[str, tuple[ServiceRule, ...]] = {}
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
-        self._keepers = Keepers(self.ensure_network)
+        self._keepers = Keepers(self._mend)
         run_dir.mkdir(parents=True, exist_ok=True)
 
     async def discover(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -83,6 +83,14 @@ class LinuxNetworks:
         """Where the network's namespace is: from inside it every port can be reached."""
         return self._run_dir / "netns" / self._names.netns(network_id)
 
+    async def _mend(self, network: NetworkSpec) -> None:
+        """Make a network whole whose dnsmasq ended, unless it is being removed, maybe by another process."""
+        networks, _ = await self.discover()
+        if network.id in networks:
+            await self.ensure_network(network)
+        else:
+            self._keepers.forget(network.id)
+
     async def _do(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         try:
             loop = asyncio.get_running_loop()
@@ -109,10 +117,10 @@ class LinuxNetworks:
         return dhcp.ensure(network, netns, self._folder(network.id))
 
     def _remove_network(self, network_id: str) -> None:
-        dhcp.stop(self._folder(network_id))
         with links.netlink() as route:
-            links.delete(route, self._names.veth(network_id))
             links.delete(route, self._names.bridge(network_id))
+            links.delete(route, self._names.veth(network_id))
+        dhcp.stop(self._folder(network_id))  # without its bridge no driver starts it again
         namespace.remove(self.netns(network_id))
         self._applied.pop(network_id, None)
 
