@@ -14,6 +14,7 @@ from lichen.daemon.settings import Settings
 from lichen.kernel.collector import Collector
 from lichen.kernel.identity.identity import Identity
 from lichen.kernel.identity.keys import Keys
+from lichen.kernel.identity.secretbox import SecretBox
 from lichen.kernel.kernel import SYSTEM, Kernel
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.flavor import Flavor
@@ -78,8 +79,9 @@ class Core:
 
 async def start_core(settings: Settings) -> Core:
     """Open the store, bring up the kernel, make what every cloud has."""
-    store = await SqliteStore.open(settings.store_dir / "lichen.db") if settings.persist else MemoryStore()
-    identity = Identity(store, Keys.load(settings.keys_dir))
+    keys = Keys.load(settings.keys_dir)
+    store = await _open_store(settings, keys)
+    identity = Identity(store, keys)
     kernel = Kernel(store, identity)
     identity.install(kernel.virtual, kernel.admission)
     await identity.start()
@@ -90,6 +92,13 @@ async def start_core(settings: Settings) -> Core:
     await _first_users(core, session, password)
     core.write_tokens()
     return core
+
+
+async def _open_store(settings: Settings, keys: Keys) -> MemoryStore | SqliteStore:
+    """On disk, where Secrets lie encrypted, or in memory."""
+    if not settings.persist:
+        return MemoryStore()
+    return await SqliteStore.open(settings.store_dir / "lichen.db", sealer=SecretBox(keys.sealing))
 
 
 async def _first_users(core: Core, session: State, admin_password: str | None) -> None:

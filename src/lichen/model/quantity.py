@@ -44,7 +44,7 @@ def canonical(text: str) -> str:
     sign, value = ("-", -value) if value < 0 else ("", value)
     if "i" in text and value.denominator == 1:
         return sign + _with_largest(value, [("", Fraction(1)), *((s, Fraction(n)) for s, n in _BINARY.items())])
-    if "e" in text.lower().removesuffix("e") and "E" != text[-1:]:
+    if "e" in text.lower().removesuffix("e") and text[-1:] != "E":
         return sign + _with_exponent(value)
     return sign + _with_largest(value, list(_DECIMAL.items()))
 
