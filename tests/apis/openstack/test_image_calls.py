@@ -241,6 +241,16 @@ async def test_public_images_are_seen_by_all_and_private_ones_by_their_project(c
     assert (await cloud.call("GET", f"{IMAGES}/{private['id']}/file")).body == b"secret"
 
 
+async def test_a_community_image_is_seen_by_who_knows_or_asks_and_is_not_listed(cloud: TestCloud) -> None:
+    image = await an_image(cloud, "common", visibility="community")
+    await upload(cloud, image, b"common")
+    await cloud.project("other")
+    assert await names(cloud, who="other") == []
+    assert await names(cloud, "visibility=community", who="other") == ["common"]
+    assert (await cloud.call("GET", f"{IMAGES}/{image['id']}/file", who="other")).body == b"common"
+    assert (await cloud.call("DELETE", f"{IMAGES}/{image['id']}", who="other")).status == 403
+
+
 async def test_tags_come_and_go(cloud: TestCloud) -> None:
     image = await an_image(cloud)
     path = f"{IMAGES}/{image['id']}/tags/new"

@@ -15,12 +15,12 @@ from lichen.apis.openstack.compute.server_networks import networks_of
 from lichen.apis.openstack.compute.server_parts import checked_metadata, checked_tags
 from lichen.apis.openstack.compute.server_views import links
 from lichen.apis.openstack.compute.servers import checked_description, checked_name
+from lichen.apis.openstack.image.images import find as find_image
 from lichen.apis.openstack.nodes import DEFAULT_ZONE, zone_of
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NODE, SECRET
 from lichen.kinds.compute.server import Server
-from lichen.kinds.image.image import Image
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound
 from lichen.model.kind import new_object
@@ -187,7 +187,7 @@ async def _flavor(req: Request, id: str) -> Object:
 async def _image(req: Request, wanted: ServerCreate) -> Object:
     id = _image_id(wanted)
     try:
-        image = await objects.find(req, Image.KIND, id)
+        image = await find_image(req, id)
     except NotFound:
         raise BadRequest("Can not find requested image") from None
     phase = (image.get("status") or {}).get("phase") or "queued"

@@ -24,7 +24,7 @@ PAGE, MOST = 25, 1000
 
 
 async def list_images(req: Request) -> Reply:
-    views = await views_of(req, await objects.listed(req, Image.KIND, everywhere=_everywhere(req)))
+    views = await views_of(req, await _listed(req))
     shown, marker = page(req, selected(req, views), lambda v: str(v["id"]), most=MOST, default=PAGE)
     return Reply({"images": shown, "schema": "/v2/schemas/images", **glance_links(req, marker)})
 
@@ -88,8 +88,14 @@ async def reactivate(req: Request, id: str) -> Reply:
 
 
 async def find(req: Request, id: str) -> Object:
-    """The image of that id, if the caller may see it. NotFound."""
-    return await objects.find(req, Image.KIND, id, what="Image")
+    """The image of that id, if the caller may see it; a community image is seen by all who know its id. NotFound."""
+    try:
+        return await objects.find(req, Image.KIND, id, what="Image")
+    except NotFound:
+        found = next((image for image in await _community(req) if image["spec"]["id"] == id), None)
+        if found is None:
+            raise
+        return found
 
 
 def store(req: Request) -> ImageStore:
@@ -114,9 +120,17 @@ def phase_of(image: Object) -> str:
     return phase
 
 
-def _everywhere(req: Request) -> bool:
-    """An admin sees the images of every project, as in Glance."""
-    return req.caller.is_admin
+async def _listed(req: Request) -> list[Object]:
+    """The project's images and public ones; community images only if they are asked for. An admin sees the images
+    of every project, as in Glance."""
+    images = await objects.listed(req, Image.KIND, everywhere=req.caller.is_admin)
+    if req.caller.is_admin or req.arg("visibility") not in ("community", "all"):
+        return images
+    return images + [image for image in await _community(req) if namespace_of(image) != req.namespace]
+
+
+async def _community(req: Request) -> list[Object]:
+    return (await req.state.list(Image.KIND, fields="spec.visibility=community")).items
 
 
 async def _exists(req: Request, id: str) -> bool:
