@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -189,6 +190,17 @@ def until(what: str, found: Callable[[], _T], seconds: float = 60.0) -> _T:
             return value
         assert time.monotonic() < deadline, f"after {seconds:.0f} s it is not so that {what}"
         time.sleep(0.1)
+
+
+def a_qcow2(path: Path, size: int = 64 << 20) -> Path:
+    """An empty qcow2 image, sound down to its reference counts."""
+    cluster = 1 << 16
+    header = struct.pack(
+        ">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, 16, size, 0, 1, 3 * cluster, cluster, 1, 0, 0,
+    )  # fmt: skip
+    table, counts = struct.pack(">Q", 2 * cluster), struct.pack(">4H", 1, 1, 1, 1)
+    path.write_bytes(b"".join(part.ljust(cluster, b"\0") for part in (header, table, counts, b"")))
+    return path
 
 
 @contextlib.contextmanager
