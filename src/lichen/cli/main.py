@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     _data_dir(down)
     down.set_defaults(run="lichen.cli.down:down")
 
-    status = commands.add_parser("status", help="what runs, and where it answers")
+    status = commands.add_parser("status", help="what runs, where it answers, what is wrong")
     _data_dir(status)
     status.set_defaults(run="lichen.cli.status:status")
 
