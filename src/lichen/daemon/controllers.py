@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 
 from lichen.client.remote import RemoteCloud
+from lichen.controllers.image_bytes import ImageBytes
 from lichen.controllers.run import manage
 from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
 from lichen.daemon.settings import Settings
 from lichen.daemon.system_pods import ensure_system_pods
+from lichen.drivers.files.images import ImageStore
 from lichen.runtime.clock import SystemClock
 
 
@@ -19,7 +21,13 @@ def run(settings: Settings) -> int:
     async def main(stopped: asyncio.Event) -> None:
         async with own_cloud(settings, "controllers") as cloud:
             state = cloud.state
-            await until_first(stopped.wait(), manage(state, SystemClock()), ensure_system_pods(state, settings))
+            clock = SystemClock()
+            await until_first(
+                stopped.wait(),
+                manage(state, clock),
+                ImageBytes(state, ImageStore(settings.images_dir), clock).run(),
+                ensure_system_pods(state, settings),
+            )
 
     return run_until_stopped(main)
 

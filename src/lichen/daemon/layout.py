@@ -16,11 +16,12 @@ from lichen.daemon.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """owner: "" for the one who starts the cloud (root in the real mode)."""
+    """owner: "" for the one who starts the cloud (root in the real mode). group: "" for the owner's own."""
 
     path: Path
     owner: str
     mode: int
+    group: str = ""
 
 
 def folders(settings: Settings) -> tuple[Folder, ...]:
@@ -39,7 +40,8 @@ def folders(settings: Settings) -> tuple[Folder, ...]:
         Folder(settings.tokens_dir, kernel, 0o700),
         Folder(settings.access_dir, kernel, 0o700),
         Folder(settings.store_dir, kernel, 0o700),
-        Folder(settings.images_dir, services, 0o750),
+        # The services write images; the controllers remove those that are gone.
+        Folder(settings.images_dir, services, 0o2770, group=kernel),
     )
 
 
@@ -51,10 +53,11 @@ def prepare(settings: Settings) -> None:
         check_readable(settings)
     for folder in folders(settings):
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.path.chmod(folder.mode)
         if folder.owner:
             account = pwd.getpwnam(folder.owner)
-            os.chown(folder.path, account.pw_uid, account.pw_gid)
+            gid = pwd.getpwnam(folder.group).pw_gid if folder.group else account.pw_gid
+            os.chown(folder.path, account.pw_uid, gid)
+        folder.path.chmod(folder.mode)
     ensure_authority(settings.authority_dir, settings.tls_dir)
     addresses = (settings.reachable, settings.listen)
     for listener, owner in (("kernel", settings.user), ("openstack", settings.service_user), ("node", "")):

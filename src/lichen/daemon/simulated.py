@@ -14,6 +14,7 @@ from lichen.agent.agent import Agent, Shared
 from lichen.agent.node import Capacity, NodeFacts
 from lichen.apis.kubernetes.app import create_app as kubernetes_app
 from lichen.apis.openstack.app import create_app as openstack_app
+from lichen.controllers.image_bytes import ImageBytes
 from lichen.controllers.run import manage
 from lichen.daemon.core import Core, start_core
 from lichen.daemon.inprocess import InProcess
@@ -26,6 +27,7 @@ from lichen.drivers.fake.guests import FakeGuests
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.drivers.fake.networks import FakeNetworks
 from lichen.drivers.fake.pods import FakePods
+from lichen.drivers.files.images import ImageStore
 from lichen.kernel.kernel import SYSTEM
 from lichen.model.errors import NotFound
 from lichen.model.state import State
@@ -67,8 +69,8 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
         serving(openstack, sockets["openstack"], listener_files(settings, "openstack")),
     ):
         write_cloud_file(settings)
-        works = [core.run(), manage(session, clock), *(agent.run() for agent in agents.values())]
-        await until_first(stopped.wait(), *works)
+        works = [core.run(), manage(session, clock), ImageBytes(session, ImageStore(settings.images_dir), clock).run()]
+        await until_first(stopped.wait(), *works, *(agent.run() for agent in agents.values()))
 
 
 def simulated_agents(count: int, state: State, images: Path, root: Path, clock: Clock) -> dict[str, Agent]:

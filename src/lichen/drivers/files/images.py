@@ -123,6 +123,7 @@ class _Upload:
     def begin(cls, target: Path, format: str, limit: int) -> _Upload:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.fchmod(descriptor, 0o640)  # whoever cleans up after a killed upload is of the directory's group
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # held by the process: ends with it, however it ends
         return cls(os.fdopen(descriptor, "wb"), Path(name), target, format, limit)
 
