@@ -31,7 +31,7 @@ class Heart:
     def join(self, name: str, beat: Beat) -> None:
         """The first beat is the caller's own business; the next comes within an interval."""
         self._beats[name] = beat
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def leave(self, name: str) -> None:
@@ -42,8 +42,7 @@ class Heart:
             self._task = None
 
     async def _run(self) -> None:
-        while True:
-            names = tuple(self._beats)
+        while names := tuple(self._beats):
             interval = INTERVAL if len(names) <= MANY else SLOW
             for name in names:
                 await self._clock.sleep(interval / len(names))
