@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated servers and pods: boots, GET /servers/detail of 1,000, placements among 1,000 and 5,000 nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import uvloop
+
+from bench.http import connect, timed
+from bench.kernel import SPACE, a_pod
+from bench.lib import Cloud, Report, cloud, controllers, kernel, median, percentile
+from bench.openstack import Client
+from bench.watching import Watching
+
+SERVERS = "/compute/v2.1/servers"
+BOOTS, LISTED, PLACED = 50, 1000, 3000
+
+
+def run(report: Report) -> None:
+    with cloud() as here:
+        uvloop.run(boots(report, here))
+    with cloud(nodes=100) as here:
+        uvloop.run(details(report, here))
+    for nodes, budget, peer in ((1000, 2000, "k8s 470/s"), (5000, 1000, "k8s 371/s")):
+        with kernel() as here:
+            uvloop.run(placements(report, here, nodes, budget, peer))
+
+
+def is_running(server: Any) -> bool:
+    return bool((server.get("status") or {}).get("phase") == "Running")
+
+
+async def boots(report: Report, here: Cloud) -> None:
+    """50 servers with a port each on one simulated host, asked for at once; the host takes 0.03 s for each."""
+    client = await Client.login(here)
+    body = await client.server_body(await client.network("boots", "10.70.0.0/16"))
+    seen = Watching(here, "/apis/compute.lichen.dev/v1/namespaces/demo/servers", is_running)
+    await seen.start()
+    text = msgspec.json.encode(body).decode()
+    connections = [await connect(here.openstack_url) for _ in range(BOOTS)]
+    asked: dict[str, float] = {}
+
+    async def ask(number: int) -> None:
+        asked[f"boot-{number}"] = time.perf_counter()
+        await connections[number].ok("POST", SERVERS, client.headers, text.replace("@", f"boot-{number}").encode())
+
+    began = time.perf_counter()
+    await asyncio.gather(*(ask(number) for number in range(BOOTS)))
+    accepted = time.perf_counter() - began
+    await seen.until(BOOTS)
+    took = [seen.when[name] - asked[name] for name in asked]
+    rate = BOOTS / (max(seen.when.values()) - began)
+    beside = f"all accepted after {accepted:.2f} s"
+    report.row(f"{BOOTS} boots at once, 1 host", rate, "/s", beside=beside, peer="OpenStack 1.5/s", budget=("≥", 50))
+    report.row("  to ACTIVE, p50", median(took), "s", peer="OpenStack 8.5 s", budget=("≤", 1.0))
+    report.row("  to ACTIVE, p99", percentile(took, 99), "s")
+    one = await one_by_one(here, client, text, seen)
+    report.row("  to ACTIVE, one at a time, p50", median(one), "s", beside="of which 0.03 s are the host's")
+    for connection in (*connections, client.connection):
+        connection.close()
+    seen.close()
+
+
+async def one_by_one(here: Cloud, client: Client, text: str, seen: Watching) -> list[float]:
+    took = []
+    for number in range(10):
+        start, name = time.perf_counter(), f"single-{number}"
+        await client.connection.ok("POST", SERVERS, client.headers, text.replace("@", name).encode())
+        await seen.until(BOOTS + number + 1)
+        took.append(seen.when[name] - start)
+    return took
+
+
+async def details(report: Report, here: Cloud) -> None:
+    client = await Client.login(here)
+    text = msgspec.json.encode(await client.server_body(await client.network("many", "10.80.0.0/16"))).decode()
+    seen = Watching(here, "/apis/compute.lichen.dev/v1/namespaces/demo/servers", is_running)
+    await seen.start()
+    for number in range(LISTED):
+        await client.connection.ok("POST", SERVERS, client.headers, text.replace("@", f"s-{number}").encode())
+    await seen.until(LISTED)
+    if len((await client.get(f"{SERVERS}/detail"))["servers"]) != LISTED:
+        raise RuntimeError("the list is not whole")
+    took = await timed(20, lambda: client.connection.ok("GET", f"{SERVERS}/detail", client.headers))
+    report.row(
+        f"GET /servers/detail, {LISTED:,} servers", median(took) / 1e3, "s", peer="OpenStack 3.9 s", budget=("≤", 0.1)
+    )
+    one = (await client.get(f"{SERVERS}?limit=1"))["servers"][0]["id"]
+    took = await timed(50, lambda: client.get(f"{SERVERS}/{one}"))
+    report.row(f"GET /servers/ID among {LISTED:,}", median(took), "ms")
+    client.close()
+    seen.close()
+
+
+async def placements(report: Report, here: Cloud, nodes: int, budget: float, peer: str) -> None:
+    """Pods that wait are bound by the controllers' process, over HTTPS; nodes are records without an agent."""
+    connection = await connect(here.kubernetes_url)
+    for number in range(nodes):
+        node = a_node(number)
+        await connection.ok("POST", "/api/v1/nodes", here.admin, node)
+        await connection.ok("PUT", f"/api/v1/nodes/{node['metadata']['name']}/status", here.admin, node)
+    for number in range(PLACED):
+        await connection.ok("POST", f"{SPACE}/pods", here.admin, a_pod(f"p-{number}"))
+    seen = Watching(here, f"{SPACE}/pods", lambda pod: bool(pod["spec"].get("nodeName")))
+    await seen.start()
+    with controllers(here):
+        await seen.until(PLACED)
+    connection.close()
+    seen.close()
+    took = max(seen.when.values()) - min(seen.when.values())
+    report.row(
+        f"placements bound, {nodes:,} nodes, {PLACED:,} pods", PLACED / took, "/s", peer=peer, budget=("≥", budget)
+    )
+
+
+def a_node(number: int) -> dict[str, Any]:
+    room = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "1Ti"}
+    name = f"n-{number:05}"
+    labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": f"zone-{number % 3}"}
+    ready = {"type": "Ready", "status": "True", "reason": "Bench", "lastHeartbeatTime": None}
+    status = {"capacity": room, "allocatable": room, "conditions": [ready]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "status": status}
