@@ -14,6 +14,7 @@ from lichen.planning.deployment import (
     surge_and_unavailable,
     template_hash,
 )
+from lichen.planning.deployment_status import deadline_in, deployment_status
 from lichen.planning.steps import Create, Delete, Patch
 
 NOW = "2026-01-01T00:00:00Z"
@@ -45,7 +46,7 @@ def a_set(name: str, wanted: int, available: int, *, revision: int, template: An
             "labels": {"app": "web", HASH_LABEL: digest},
             "annotations": {REVISION: str(revision), DESIRED: "4"},
         },
-        "spec": {"replicas": wanted},
+        "spec": {"replicas": wanted, "template": template or {"spec": name}},
         "status": {"replicas": wanted, "readyReplicas": available, "availableReplicas": available},
     }
 
@@ -60,7 +61,7 @@ def old_set(wanted: int, available: int) -> dict[str, Any]:
 
 def scales(deployment: dict[str, Any], *sets: dict[str, Any]) -> dict[str, int]:
     """How each ReplicaSet is scaled by one pass."""
-    steps = plan_deployment(deployment, sets, NOW)
+    steps = plan_deployment(deployment, sets)
     return {
         step.name: step.patch["spec"]["replicas"]
         for step in steps
@@ -69,14 +70,14 @@ def scales(deployment: dict[str, Any], *sets: dict[str, Any]) -> dict[str, int]:
 
 
 def test_a_first_replica_set_starts_at_full_scale():
-    created = next(step for step in plan_deployment(a_deployment(4), [], NOW) if isinstance(step, Create))
+    created = next(step for step in plan_deployment(a_deployment(4), []) if isinstance(step, Create))
     assert created.object["spec"]["replicas"] == 4
     assert created.object["metadata"]["name"] == f"web-{template_hash(TEMPLATE)}"
     assert created.object["spec"]["selector"]["matchLabels"] == {"app": "web", HASH_LABEL: template_hash(TEMPLATE)}
 
 
 def test_a_new_template_starts_with_what_the_surge_allows():
-    created = next(s for s in plan_deployment(a_deployment(4), [old_set(4, 4)], NOW) if isinstance(s, Create))
+    created = next(s for s in plan_deployment(a_deployment(4), [old_set(4, 4)]) if isinstance(s, Create))
     assert created.object["spec"]["replicas"] == 1
     assert created.object["metadata"]["annotations"][REVISION] == "2"
 
@@ -111,7 +112,7 @@ def test_scaling_without_a_roll_goes_straight_there():
 
 def test_recreate_lets_all_old_pods_go_before_any_new_one():
     recreate = {"type": "Recreate"}
-    created = next(s for s in plan_deployment(a_deployment(4, recreate), [old_set(4, 4)], NOW) if isinstance(s, Create))
+    created = next(s for s in plan_deployment(a_deployment(4, recreate), [old_set(4, 4)]) if isinstance(s, Create))
     assert created.object["spec"]["replicas"] == 0
     assert scales(a_deployment(4, recreate), new_set(0, 0), old_set(4, 4)) == {"web-old": 0}
     assert scales(a_deployment(4, recreate), new_set(0, 0), old_set(0, 0)) == {"web-new": 4}
@@ -123,39 +124,91 @@ def test_a_paused_deployment_scales_but_does_not_roll():
 
 def test_history_beyond_the_limit_is_forgotten_the_oldest_first():
     sets = [a_set(f"old{n}", 0, 0, revision=n) for n in range(1, 4)]
-    steps = plan_deployment(a_deployment(1, revisionHistoryLimit=1), [new_set(1, 1), *sets], NOW)
+    steps = plan_deployment(a_deployment(1, revisionHistoryLimit=1), [new_set(1, 1), *sets])
     assert [s.name for s in steps if isinstance(s, Delete)] == ["web-old1", "web-old2"]
 
 
 def test_going_back_to_an_old_template_makes_it_the_newest_revision():
     current = a_set("back", 0, 0, revision=1, template=TEMPLATE)
-    steps = plan_deployment(a_deployment(1), [current, a_set("newer", 1, 1, revision=5)], NOW)
+    steps = plan_deployment(a_deployment(1), [current, a_set("newer", 1, 1, revision=5)])
     promoted = [s for s in steps if isinstance(s, Patch) and s.patch.get("metadata")]
     assert {s.name: s.patch["metadata"]["annotations"] for s in promoted} == {
-        "web-back": {REVISION: "6"},
+        "web-back": {REVISION: "6", DESIRED: "1"},
         "web": {REVISION: "6"},
     }
 
 
+def status_of(deployment: dict[str, Any], *sets: dict[str, Any], now: float = 1000.0) -> dict[str, Any]:
+    return deployment_status(deployment, sets, now)
+
+
+def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
+
+
 def test_a_finished_roll_reports_what_rollout_status_waits_for():
-    steps = plan_deployment(a_deployment(2), [new_set(2, 2)], NOW)
-    status = steps[-1].patch["status"]
+    status = status_of(a_deployment(2), new_set(2, 2))
     assert {key: status[key] for key in ("replicas", "updatedReplicas", "availableReplicas", "observedGeneration")} == {
         "replicas": 2,
         "updatedReplicas": 2,
         "availableReplicas": 2,
         "observedGeneration": 1,
     }
-    assert {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]} == {
+    assert conditions(status) == {
         "Available": ("True", "MinimumReplicasAvailable"),
         "Progressing": ("True", "NewReplicaSetAvailable"),
     }
 
 
+def test_a_roll_without_progress_is_given_up_after_its_deadline():
+    deployment = a_deployment(2, progressDeadlineSeconds=60)
+    deployment["status"] = status_of(deployment, new_set(2, 1))
+    assert conditions(deployment["status"])["Progressing"] == ("True", "ReplicaSetUpdated")
+    assert deadline_in(deployment, 1000.0) == 61.0
+    assert conditions(status_of(deployment, new_set(2, 1), now=1059.0))["Progressing"][0] == "True"
+    late = status_of(deployment, new_set(2, 1), now=1061.0)
+    assert conditions(late)["Progressing"] == ("False", "ProgressDeadlineExceeded")
+    assert deadline_in({**deployment, "status": late}, 1061.0) is None
+    assert conditions(status_of({**deployment, "status": late}, new_set(2, 2), now=1100.0))["Progressing"][0] == "True"
+
+
+def test_progress_moves_the_deadline():
+    deployment = a_deployment(3, progressDeadlineSeconds=60)
+    deployment["status"] = status_of(deployment, new_set(3, 1))
+    deployment["status"] = status_of(deployment, new_set(3, 2), now=1050.0)
+    assert conditions(status_of(deployment, new_set(3, 2), now=1100.0))["Progressing"][0] == "True"
+
+
+def test_a_status_that_is_true_is_the_same_again():
+    deployment = a_deployment(3)
+    deployment["status"] = {k: v for k, v in status_of(deployment, new_set(3, 1)).items() if v is not None}
+    again = status_of(deployment, new_set(3, 1), now=2000.0)
+    assert again["conditions"] == deployment["status"]["conditions"]
+
+
+def test_a_failure_of_the_new_replica_set_shows_and_goes():
+    failing = new_set(2, 0)
+    failing["status"]["conditions"] = [
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no"}
+    ]
+    deployment = a_deployment(2)
+    deployment["status"] = status_of(deployment, failing)
+    assert conditions(deployment["status"])["ReplicaFailure"] == ("True", "FailedCreate")
+    assert "ReplicaFailure" not in conditions(status_of(deployment, new_set(2, 0)))
+
+
+def test_a_cause_noted_on_the_deployment_goes_to_its_replica_set():
+    deployment = a_deployment(1)
+    deployment["metadata"]["annotations"]["kubernetes.io/change-cause"] = "v2"
+    steps = plan_deployment(deployment, [])
+    created = next(s for s in steps if isinstance(s, Create))
+    assert created.object["metadata"]["annotations"]["kubernetes.io/change-cause"] == "v2"
+
+
 def test_a_deployment_on_its_way_out_is_let_be():
     deployment = a_deployment(2)
     deployment["metadata"]["deletionTimestamp"] = NOW
-    assert plan_deployment(deployment, [], NOW) == []
+    assert plan_deployment(deployment, []) == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from lichen.kinds.builtin import POD
-from lichen.planning.replica_set import deletion_rank, plan_replica_set
-from lichen.planning.steps import Create, Delete, Patch
+from lichen.planning.replica_set import plan_replica_set, replica_set_status
+from lichen.planning.steps import Create, Delete
+from lichen.planning.workload import deletion_rank, next_available
 
 
 def a_replica_set(replicas: int = 2, **status: Any) -> dict[str, Any]:
@@ -82,26 +83,30 @@ def test_a_replica_set_on_its_way_out_makes_no_pods():
 
 
 def test_status_counts_what_is_ready():
-    steps = plan_replica_set(a_replica_set(2), [a_pod("a"), a_pod("b", ready=False)])
-    wanted = {
+    assert replica_set_status(a_replica_set(2), [a_pod("a"), a_pod("b", ready=False)], now=0) == {
         "replicas": 2,
         "fullyLabeledReplicas": 2,
         "readyReplicas": 1,
         "availableReplicas": 1,
         "observedGeneration": 1,
+        "conditions": None,
     }
-    assert [step.patch["status"] for step in steps if isinstance(step, Patch)] == [wanted]
 
 
-def test_a_status_that_is_true_is_not_written_again():
-    status = {
-        "replicas": 1,
-        "fullyLabeledReplicas": 1,
-        "readyReplicas": 1,
-        "availableReplicas": 1,
-        "observedGeneration": 1,
-    }
-    assert plan_replica_set({**a_replica_set(1), "status": status}, [a_pod("a")]) == []
+def test_a_pod_is_available_after_it_was_ready_for_a_while():
+    replica_set = a_replica_set(1)
+    replica_set["spec"]["minReadySeconds"] = 30
+    pod = a_pod("a")
+    pod["status"]["conditions"][0]["lastTransitionTime"] = "1970-01-01T00:01:40Z"
+    assert replica_set_status(replica_set, [pod], now=120)["availableReplicas"] == 0
+    assert next_available([pod], 30, now=120) == 10
+    assert replica_set_status(replica_set, [pod], now=130)["availableReplicas"] == 1
+    assert next_available([pod], 30, now=130) is None
+
+
+def test_why_pods_could_not_be_made_is_a_condition():
+    status = replica_set_status(a_replica_set(1), [], now=0, failure="exceeded quota")
+    assert [(c["type"], c["message"]) for c in status["conditions"]] == [("ReplicaFailure", "exceeded quota")]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +115,16 @@ def test_a_status_that_is_true_is_not_written_again():
         (a_pod("x", node=""), a_pod("y")),
         (a_pod("x", ready=False), a_pod("y")),
         (a_pod("x", annotations={"controller.kubernetes.io/pod-deletion-cost": "-5"}), a_pod("y")),
+        (a_pod("x", ready=False), a_pod("y", annotations={"controller.kubernetes.io/pod-deletion-cost": "much"})),
         (a_pod("x", creationTimestamp="2026-01-02T00:00:00Z"), a_pod("y", creationTimestamp="2026-01-01T00:00:00Z")),
     ],
-    ids=["unplaced before placed", "unready before ready", "cheap before dear", "young before old"],
+    ids=[
+        "unplaced before placed",
+        "unready before ready",
+        "cheap before dear",
+        "garbage is no cost",
+        "young before old",
+    ],
 )
 def test_pods_go_in_order(first: dict[str, Any], second: dict[str, Any]):
     assert deletion_rank(first) < deletion_rank(second)

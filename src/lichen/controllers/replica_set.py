@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReplicaSets keep their pods."""
+"""ReplicaSets get their pods."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lichen.controllers.base import Key, Mapper, World, by_owner, owner_uids
+from lichen.controllers.base import Key, Mapper, World, by_owner_or_selector
 from lichen.kinds.builtin import POD, REPLICA_SET
+from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
-from lichen.model.meta import uid_of
-from lichen.planning.replica_set import plan_replica_set
+from lichen.planning.replica_set import plan_replica_set, replica_set_status
+from lichen.planning.steps import patch_status
+from lichen.planning.workload import next_available
 
 
 class ReplicaSetController:
@@ -20,12 +22,22 @@ class ReplicaSetController:
     def __init__(self, world: World) -> None:
         self.world = world
         self.replica_sets = world.informer(REPLICA_SET)
-        self.pods = world.informer(POD)
-        self.pods.add_index("owner", owner_uids)
-        self.watches: Mapping[Kind, Mapper] = {POD: by_owner("ReplicaSet")}
+        world.owned(POD)
+        self.watches: Mapping[Kind, Mapper] = {POD: by_owner_or_selector(REPLICA_SET, self.replica_sets)}
 
     async def reconcile(self, key: Key) -> float | None:
         replica_set = self.replica_sets.get(key[1], key[0])
-        if replica_set is not None:
-            await self.world.apply(plan_replica_set(replica_set, self.pods.by_index("owner", uid_of(replica_set))))
-        return None
+        if replica_set is None:
+            return None
+        pods = await self.world.claim(POD, REPLICA_SET, replica_set)
+        failure: ApiError | None = None
+        try:
+            await self.world.apply(plan_replica_set(replica_set, pods), replica_set)
+        except ApiError as error:
+            failure = error
+        pods, now = self.world.managed(POD, replica_set), self.world.now()
+        status = replica_set_status(replica_set, pods, now, failure.message if failure else "")
+        await self.world.apply(patch_status(REPLICA_SET, replica_set, status))
+        if failure is not None:
+            raise failure
+        return next_available(pods, replica_set["spec"].get("minReadySeconds", 0), now)

@@ -10,16 +10,19 @@ from lichen.controllers.base import World
 from lichen.controllers.scheduler import Scheduler
 from lichen.model.state import State
 from lichen.runtime.clock import Clock
+from lichen.runtime.events import Recorder
 from lichen.runtime.manager import Manager
 
 
 async def manage(state: State, clock: Clock) -> None:
     manager = Manager(state, clock)
-    world = World(state, clock, manager.informer)
+    recorder = Recorder(state, clock, "lichen-controllers")
+    world = World(state, clock, manager.informer, recorder)
     for make in RECONCILERS:
         reconciler = make(world)
         manager.control(reconciler.name, reconciler.reconcile, reconciler.kind, reconciler.watches)
-    scheduler = Scheduler(world)
+    placements = Recorder(state, clock, "default-scheduler")
+    scheduler = Scheduler(world, placements)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(manager.run())
-        tasks.create_task(scheduler.run())
+        for work in (manager, scheduler, recorder, placements):
+            tasks.create_task(work.run())

@@ -10,11 +10,13 @@ from lichen.controllers.base import World
 from lichen.kinds.builtin import NODE, POD
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
-from lichen.model.errors import ApiError, Conflict, NotFound
+from lichen.model.errors import ApiError, NotFound
 from lichen.model.meta import find_condition, is_deleting, name_of, revision_of, with_condition
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import EventType
 from lichen.planning.steps import Patch
+from lichen.planning.workload import has_ended
+from lichen.runtime.events import Recorder
 from lichen.scheduling.columns import Columns, Placement
 from lichen.scheduling.request import Request, pod_request, server_request
 
@@ -34,11 +36,14 @@ class Scheduler:
 
     name = "scheduler"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, recorder: Recorder) -> None:
         self.world = world
+        self.recorder = recorder
         self.columns = Columns()
         self.waiting: dict[WorkKey, Request] = {}
         self.refused: dict[WorkKey, Request] = {}
+        self.bound: dict[WorkKey, str] = {}
+        """Workloads, by uid, that were given a node which the informer does not show yet."""
         self._wake = asyncio.Event()
         self.nodes = world.informer(NODE)
         self.pods = world.informer(POD)
@@ -60,31 +65,62 @@ class Scheduler:
     async def _round(self) -> None:
         chosen = sorted(self.waiting.values(), key=lambda r: (-r.priority, r.created, r.key))[:ROUND]
         bound: list[tuple[Request, str]] = []
-        failed: list[tuple[Request, Placement]] = []
+        failed: list[tuple[Request, str]] = []
         for request in chosen:
             del self.waiting[request.key]
-            placement = self.columns.place(request)
+            placement = self._place(request)
             if placement.node:
                 self.columns.assume(placement.node, request)
+                self.bound[request.key] = request.uid
                 bound.append((request, placement.node))
             else:
                 self.refused[request.key] = request
-                failed.append((request, placement))
+                failed.append((request, placement.sentence(len(self.columns))))
         gate = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._bind(gate, *one) for one in bound), *(self._refuse(gate, *one) for one in failed))
+
+    def _place(self, request: Request) -> Placement:
+        """A workload whose rules cannot be read is refused, and holds nobody else up."""
+        try:
+            return self.columns.place(request)
+        except (ApiError, ValueError, LookupError, TypeError) as error:
+            return Placement(
+                rejected={f"node(s) could not be judged by the workload's rules: {error}": len(self.columns)}
+            )
 
     async def _bind(self, gate: asyncio.Semaphore, request: Request, node: str) -> None:
         async with gate:
             try:
                 await (self._bind_pod if request.key[0] == "Pod" else self._bind_server)(request, node)
-            except (NotFound, Conflict):
-                self.columns.release(request.key)  # it is gone or was changed: its next event brings it back
-            except ApiError as error:
-                log.warning("binding %s to %s failed: %s", "/".join(request.key), node, error.message)
+            except (ApiError, OSError) as error:
+                log.info("binding %s to %s: %s", "/".join(request.key), node, error)
+                await self._look_again(request)
+            else:
+                if (obj := self._known(request.key)) is not None:
+                    said = f"Successfully assigned {'/'.join(request.key[1:])} to {node}"
+                    self.recorder.note(obj, "Scheduled", said)
+
+    async def _look_again(self, request: Request) -> None:
+        """A binding failed or may have: what is stored decides."""
+        kind, namespace, name = request.key
+        while True:
+            try:
+                fresh = await self.world.state.get(POD if kind == "Pod" else Server.KIND, name, namespace)
+            except NotFound:
+                self.bound.pop(request.key, None)
                 self.columns.release(request.key)
-                self.waiting[request.key] = request
+                return
+            except (ApiError, OSError) as error:
+                log.warning("%s cannot be looked at: %s", "/".join(request.key), error)
                 await self.world.clock.sleep(1.0)
-                self._wake.set()
+            else:
+                break
+        self.bound.pop(request.key, None)
+        self.columns.release(request.key)
+        (self._pod_changed if kind == "Pod" else self._server_changed)(EventType.MODIFIED, fresh, None)
+
+    def _known(self, key: WorkKey) -> Object | None:
+        return (self.pods if key[0] == "Pod" else self.servers).get(key[2], key[1])
 
     async def _bind_pod(self, request: Request, node: str) -> None:
         _, namespace, name = request.key
@@ -108,37 +144,37 @@ class Scheduler:
         }
         await self.world.state.patch(Server.KIND, name, namespace, {"metadata": metadata, "spec": {"node": node}})
 
-    async def _refuse(self, gate: asyncio.Semaphore, request: Request, placement: Placement) -> None:
+    async def _refuse(self, gate: asyncio.Semaphore, request: Request, sentence: str) -> None:
         kind, namespace, name = request.key
-        informer, object_kind, type_ = (
-            (self.pods, POD, "PodScheduled") if kind == "Pod" else (self.servers, Server.KIND, "Scheduled")
-        )
-        obj = informer.get(name, namespace)
-        sentence = placement.sentence(len(self.columns))
+        object_kind, type_ = (POD, "PodScheduled") if kind == "Pod" else (Server.KIND, "Scheduled")
+        obj = self._known(request.key)
         held = find_condition(obj, type_) if obj else None
         if obj is None or (held is not None and held.get("message") == sentence):
             return
         condition = {"type": type_, "status": "False", "reason": "Unschedulable", "message": sentence}
         conditions = with_condition((obj.get("status") or {}).get("conditions") or [], condition, self.world.now_text())
+        self.recorder.note(obj, "FailedScheduling", sentence, warning=True)
         async with gate:
-            await self.world.apply(
-                [Patch(object_kind, name, namespace, {"status": {"conditions": conditions}}, "status")]
-            )
+            try:
+                await self.world.apply(
+                    [Patch(object_kind, name, namespace, {"status": {"conditions": conditions}}, "status")]
+                )
+            except (ApiError, OSError) as error:
+                log.warning("%s is not told why it waits: %s", "/".join(request.key), error)
 
     # --- what changed -------------------------------------------------------------------------------------------------
 
     def _node_changed(self, type_: EventType, node: Object, _old: Object | None) -> None:
         if type_ == EventType.DELETED:
             self.columns.remove_node(name_of(node))
-        else:
-            self.columns.set_node(node)
-        self._retry()
+        elif self.columns.set_node(node):
+            self._retry()
 
     def _pod_changed(self, type_: EventType, pod: Object, _old: Object | None) -> None:
-        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-        ours = pod["spec"].get("schedulerName", SCHEDULER) == SCHEDULER
-        gone = type_ == EventType.DELETED or ended
-        self._workload_changed(pod_request(pod), pod["spec"].get("nodeName", ""), gone=gone, wants=ours, obj=pod)
+        spec = pod["spec"]
+        gone = type_ == EventType.DELETED or has_ended(pod)
+        wants = spec.get("schedulerName", SCHEDULER) == SCHEDULER and not spec.get("schedulingGates")
+        self._workload_changed(pod_request(pod), spec.get("nodeName", ""), gone=gone, wants=wants, obj=pod)
 
     def _server_changed(self, type_: EventType, server: Object, _old: Object | None) -> None:
         gone = type_ == EventType.DELETED
@@ -147,16 +183,23 @@ class Scheduler:
         )
 
     def _workload_changed(self, request: Request, node: str, *, gone: bool, wants: bool, obj: Object) -> None:
+        key = request.key
+        if not gone and not node and self.bound.get(key) == request.uid:
+            return  # it has a node; this was seen before that was written
+        self.bound.pop(key, None)
         if gone or node or is_deleting(obj) or not wants:
-            self.waiting.pop(request.key, None)
-            self.refused.pop(request.key, None)
+            self.waiting.pop(key, None)
+            self.refused.pop(key, None)
         if gone:
-            self.columns.release(request.key)
-            self._retry()
+            if self.columns.release(key):
+                self._retry()
         elif node:
-            self.columns.assume(node, request)
-        elif wants and not is_deleting(obj) and request.key not in self.refused:
-            self.waiting[request.key] = request
+            if self.columns.assume(node, request) and any(refused.near for refused in self.refused.values()):
+                self._retry()
+        elif wants and not is_deleting(obj) and self.refused.get(key) != request:
+            self.columns.release(key)
+            self.refused.pop(key, None)
+            self.waiting[key] = request
             self._wake.set()
 
     def _retry(self) -> None:

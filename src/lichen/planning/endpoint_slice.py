@@ -9,8 +9,8 @@ from typing import Any
 from lichen.kinds.builtin import ENDPOINT_SLICE
 from lichen.model.data import Object
 from lichen.model.meta import is_deleting, name_of, namespace_of, owner_reference, uid_of
-from lichen.planning.replica_set import is_ready
 from lichen.planning.steps import Create, Delete, Patch, Step
+from lichen.planning.workload import has_ended, says_ready
 
 MANAGER = "endpointslice-controller.lichen.dev"
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -44,7 +44,7 @@ def _wanted_slices(service: Object, pods: Sequence[Object]) -> list[Object]:
     """One slice for each distinct set of resolved ports and thousand endpoints, as named target ports may differ."""
     groups: dict[tuple[Any, ...], list[Object]] = {}
     for pod in sorted(pods, key=name_of):
-        if (pod.get("status") or {}).get("podIP") and not _has_ended(pod):
+        if (pod.get("status") or {}).get("podIP") and not has_ended(pod):
             groups.setdefault(_resolved_ports(service, pod), []).append(_endpoint(service, pod))
     if not groups:
         groups[()] = []
@@ -72,17 +72,18 @@ def _slice(service: Object, number: int, ports: tuple[Any, ...], endpoints: list
 
 
 def _endpoint(service: Object, pod: Object) -> Object:
-    ready = is_ready(pod) or bool(service["spec"].get("publishNotReadyAddresses"))
-    return {
+    serving = says_ready(pod)
+    ready = (serving and not is_deleting(pod)) or bool(service["spec"].get("publishNotReadyAddresses"))
+    endpoint = {
         "addresses": [pod["status"]["podIP"]],
-        "conditions": {
-            "ready": ready,
-            "serving": is_ready(pod),
-            "terminating": is_deleting(pod),
-        },
-        "nodeName": pod["spec"].get("nodeName"),
+        "conditions": {"ready": ready, "serving": serving, "terminating": is_deleting(pod)},
         "targetRef": {"kind": "Pod", "name": name_of(pod), "namespace": namespace_of(pod), "uid": uid_of(pod)},
     }
+    if pod["spec"].get("nodeName"):
+        endpoint["nodeName"] = pod["spec"]["nodeName"]
+    if pod["spec"].get("hostname") and pod["spec"].get("subdomain") == name_of(service):
+        endpoint["hostname"] = pod["spec"]["hostname"]
+    return endpoint
 
 
 def _resolved_ports(service: Object, pod: Object) -> tuple[Any, ...]:
@@ -101,7 +102,3 @@ def _target(port: Object, pod: Object) -> int | None:
                 number: int = candidate["containerPort"]
                 return number
     return None
-
-
-def _has_ended(pod: Object) -> bool:
-    return pod["status"].get("phase") in ("Succeeded", "Failed")

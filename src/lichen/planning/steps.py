@@ -32,15 +32,26 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the object with this uid; that it is gone is no error."""
+    """Delete the object with this uid; that it is gone is no error. grace: seconds, None for what the object says."""
 
     kind: Kind
     name: str
     namespace: str
     uid: str = ""
+    grace: int | None = None
 
 
-Step = Create | Patch | Delete
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Record an event about an object: `reason` a CamelCase word, `message` a sentence."""
+
+    about: Object
+    reason: str
+    message: str
+    warning: bool = False
+
+
+Step = Create | Patch | Delete | Note
 
 
 def patch_status(kind: Kind, obj: Object, wanted: Object) -> list[Step]:

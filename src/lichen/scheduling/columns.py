@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, labels_of, name_of
 from lichen.model.quantity import millis, whole
-from lichen.model.selectors import label_selector
+from lichen.model.selectors import Matcher, label_selector
 from lichen.scheduling.request import Request, Rules, Term
 from lichen.scheduling.rules import why_not
 
@@ -71,12 +72,13 @@ class Columns:
     def __len__(self) -> int:
         return len(self._row)
 
-    def set_node(self, node: Object) -> None:
-        """Add a node, or take over what changed of it."""
+    def set_node(self, node: Object) -> bool:
+        """Add a node, or take over what changed of it. True: there may be other places than before."""
         name = name_of(node)
         row = self._row.get(name)
         if row is None:
             row = self._grow(name)
+        room = self._capacity[:, row].copy()
         ready = find_condition(node, "Ready")
         fresh = _Node(
             name,
@@ -89,14 +91,16 @@ class Columns:
         self._capacity[:, row] = (
             millis(allocatable.get("cpu", "0")),
             whole(allocatable.get("memory", "0")),
-            int(allocatable.get("pods", "110")),
+            whole(allocatable.get("pods", "110")),
         )
         self._ready[row] = fresh.ready
-        if fresh != self._nodes[row]:
+        changed = fresh != self._nodes[row]
+        if changed:
             self._nodes[row] = fresh
             self._verdicts.clear()
         for key, request in self._waiting.pop(name, {}).items():
             self._occupy(row, key, request)
+        return changed or bool((room != self._capacity[:, row]).any())
 
     def remove_node(self, name: str) -> None:
         row = self._row.pop(name, None)
@@ -112,17 +116,20 @@ class Columns:
         if lost:
             self._waiting[name] = lost
 
-    def assume(self, node: str, request: Request) -> None:
-        """Count a workload on its node; the same workload is counted once."""
-        self.release(request.key)
+    def assume(self, node: str, request: Request) -> bool:
+        """Count a workload on its node; the same workload is counted once. False: it was counted just so."""
         row = self._row.get(node)
+        if row is not None and self._placed.get(request.key) == (row, request):
+            return False
+        self.release(request.key)
         if row is None:
             self._waiting.setdefault(node, {})[request.key] = request
         else:
             self._occupy(row, request.key, request)
+        return True
 
-    def release(self, key: tuple[str, str, str]) -> None:
-        """Forget a workload."""
+    def release(self, key: tuple[str, str, str]) -> bool:
+        """Forget a workload. True: it gave room."""
         held = self._placed.pop(key, None)
         self._shy.discard(key)
         if held is not None:
@@ -130,9 +137,10 @@ class Columns:
             self._used[:, row] -= (request.cpu, request.memory, 1)
             if request.group:
                 self._groups[request.group][row] -= 1
-            return
+            return True
         for waiting in self._waiting.values():
             waiting.pop(key, None)
+        return False
 
     def place(self, request: Request) -> Placement:
         """The best node for a workload, by free room and spread. Does not count it there: see `assume`."""
@@ -241,4 +249,9 @@ def _reason(request: Request, verdict: str, node: _Node, free: Any, near: bool) 
 def _selects(term: Term, other: Request) -> bool:
     if other.key[1] not in term.namespaces:
         return False
-    return label_selector(msgspec.json.decode(term.selector))({"metadata": {"labels": dict(other.labels)}})
+    return _matcher(term.selector)({"metadata": {"labels": dict(other.labels)}})
+
+
+@lru_cache(maxsize=4096)
+def _matcher(selector: bytes) -> Matcher:
+    return label_selector(msgspec.json.decode(selector))

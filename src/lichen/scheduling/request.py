@@ -99,9 +99,15 @@ def server_request(server: Object) -> Request:
 
 
 def _pod_total(spec: Object, resource: str) -> int:
-    """Kubernetes' effective request: the containers' sum, or the largest init container if that is more."""
-    running = sum(_asked(c, resource) for c in spec.get("containers") or [])
-    starting = max((_asked(c, resource) for c in spec.get("initContainers") or []), default=0)
+    """Kubernetes' effective request: the containers' sum with the sidecars', or the most that an init container needs
+    beside the sidecars started before it."""
+    sidecars = starting = 0
+    for container in spec.get("initContainers") or []:
+        asked = _asked(container, resource)
+        if container.get("restartPolicy") == "Always":
+            sidecars += asked
+        starting = max(starting, sidecars if container.get("restartPolicy") == "Always" else sidecars + asked)
+    running = sidecars + sum(_asked(c, resource) for c in spec.get("containers") or [])
     overhead = (spec.get("overhead") or {}).get(resource)
     return max(running, starting) + (_amount(overhead, resource) if overhead else 0)
 
