@@ -30,6 +30,11 @@ def test_a_node_that_renews_its_lease_is_let_be():
     assert plan_node(a_node(), 100.0, [], 110.0, NOW) == []
 
 
+def test_a_node_without_a_spec_is_a_node():
+    node = {"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    assert plan_node(node, None, [], 110.0, NOW) == []
+
+
 def test_a_silent_node_becomes_unknown_and_tainted():
     status, spec = plan_node(a_node(), 100.0, [], 200.0, NOW)
     assert isinstance(status, Patch)

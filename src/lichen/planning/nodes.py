@@ -27,7 +27,7 @@ def plan_node(node: Object, renewed: float | None, pods: Sequence[Object], now: 
     if lost and (ready is None or ready["status"] != "Unknown"):
         steps.append(_unknown(node, now_text))
     wanted = _taints(node, lost=lost, ready=ready is not None and ready["status"] == "True" and not lost, now=now_text)
-    if wanted != (node["spec"].get("taints") or []):
+    if wanted != _held(node):
         steps.append(Patch(NODE, name_of(node), "", {"spec": {"taints": wanted or None}}))
     if lost and silent is not None:
         steps += [
@@ -50,12 +50,17 @@ def _unknown(node: Object, now: str) -> Step:
 
 
 def _taints(node: Object, *, lost: bool, ready: bool, now: str) -> list[Object]:
-    held = node["spec"].get("taints") or []
+    held = _held(node)
     others = [t for t in held if t["key"] not in (UNREACHABLE, NOT_READY)]
     if ready:
         return others
     key = UNREACHABLE if lost else NOT_READY
     return [*others, *(_taint(held, key, effect, now) for effect in ("NoSchedule", "NoExecute"))]
+
+
+def _held(node: Object) -> list[Object]:
+    """A node that somebody else registered may have no spec at all."""
+    return (node.get("spec") or {}).get("taints") or []
 
 
 def _taint(held: list[Object], key: str, effect: str, now: str) -> Object:
