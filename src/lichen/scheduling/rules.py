@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lichen.model.data import Object
+from lichen.planning.taints import tolerates
 from lichen.scheduling.request import Rules
 
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
@@ -31,16 +32,6 @@ def why_not(rules: Rules, labels: Mapping[str, str], taints: Sequence[Object], *
             value = f": {taint['value']}" if taint.get("value") else ": "
             return f"node(s) had untolerated taint {{{taint['key']}{value}}}"
     return ""
-
-
-def tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if not toleration.get("key"):
-        return bool(toleration.get("operator") == "Exists")
-    if toleration["key"] != taint["key"]:
-        return False
-    return bool(toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
 
 
 def _term_matches(term: Object, labels: Mapping[str, str]) -> bool:
