@@ -21,6 +21,8 @@ def test_a_yaml_body_is_read_as_json_types() -> None:
         (b"", "application/json"),
         (b"a: [", "application/yaml"),
         (b"[" * 10_000, "application/yaml"),
+        (b"[" * 100_000, "application/yaml"),
+        (b"{a: " * 20_000, "application/yaml"),
         (b"a: &x [1]\nb: *x\n", "application/yaml"),
         (b"? [a, b]\n: c\n", "application/yaml"),
         (b"a: !!python/object:os.system {}\n", "application/yaml"),

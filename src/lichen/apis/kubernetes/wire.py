@@ -20,6 +20,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
+MAX_DEPTH = 200
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -35,12 +37,25 @@ def decode_json(raw: bytes) -> Any:
 def decode_yaml(raw: bytes) -> Any:
     """Any YAML value that JSON can hold too; aliases are refused, as they can blow a small body up. BadRequest."""
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(raw, Loader=_Loader)):
-            raise BadRequest("the body cannot be read as YAML: aliases are not supported")
+        _check_shape(raw)
         value = yaml.load(raw, Loader=_JsonLoader)  # noqa: S506  a SafeLoader
         return _decoder.decode(_encoder.encode(value))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as fault:
         raise BadRequest(f"the body cannot be read as YAML: {fault}") from None
+
+
+def _check_shape(raw: bytes) -> None:
+    """Refuse, event by event, what the loader would multiply or recurse into until its stack ends. BadRequest."""
+    depth = 0
+    for event in yaml.parse(raw, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise BadRequest("the body cannot be read as YAML: aliases are not supported")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise BadRequest(f"the body cannot be read as YAML: it is nested deeper than {MAX_DEPTH}")
 
 
 def media_type(header: str) -> str:
