@@ -67,6 +67,11 @@ def prepare(settings: Settings) -> None:
                 os.chown(path, account.pw_uid, account.pw_gid)
 
 
+def own_python() -> str:
+    """The interpreter for the cloud's processes, by a path that does not lead through a link in a closed folder."""
+    return str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
+
+
 def listener_files(settings: Settings, listener: str) -> tuple[Path, Path]:
     """Certificate and key of a listener, as `prepare` made them."""
     return settings.tls_dir / listener / "tls.crt", settings.tls_dir / listener / "tls.key"
@@ -83,7 +88,7 @@ def ensure_user(name: str) -> None:
 
 def check_readable(settings: Settings) -> None:
     """PermissionError: the unprivileged users cannot read the program they are to run."""
-    for needed in {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve()}:
+    for needed in {Path(own_python()).parent, Path(sys.base_prefix), Path(__file__).resolve()}:
         closed = next((p for p in (needed, *needed.parents) if p.exists() and not p.stat().st_mode & 0o005), None)
         if closed is not None:
             raise PermissionError(

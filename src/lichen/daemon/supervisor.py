@@ -13,7 +13,6 @@ import pwd
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import msgspec
 
 from lichen import __version__
 from lichen.client.local import LocalCloud, birth_of, write_private
+from lichen.daemon.layout import own_python
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import listen
 
@@ -113,7 +113,7 @@ def _start(child: Child, settings: Settings, sockets: Mapping[str, socket.socket
     account = pwd.getpwnam(child.user) if child.user else None
     with (settings.log_dir / f"{child.role}.log").open("ab") as output:
         child.process = subprocess.Popen(
-            [sys.executable, "-m", "lichen.daemon", child.role, "--data-dir", str(settings.data_dir)],
+            [own_python(), "-m", "lichen.daemon", child.role, "--data-dir", str(settings.data_dir)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 
 from lichen import __version__
+from lichen.daemon.layout import own_python
 from lichen.daemon.settings import Settings
 from lichen.kinds.builtin import DEPLOYMENT
 from lichen.model.data import Object
@@ -46,7 +46,7 @@ def deployment(settings: Settings) -> Object:
     container = {
         "name": "api",
         "image": f"lichen:{__version__}",
-        "command": [sys.executable, "-m", "lichen.daemon", "openstack", "--data-dir", str(settings.data_dir)],
+        "command": [own_python(), "-m", "lichen.daemon", "openstack", "--data-dir", str(settings.data_dir)],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
     }
     return {
