@@ -9,6 +9,7 @@ from lichen.kernel.schema import Schemas
 from lichen.kinds.builtin import CONFIG_MAP, CRD, DEPLOYMENT, ENDPOINT_SLICE, NODE, POD, SECRET
 from lichen.kinds.catalog import Catalog, all_kinds, default_catalog
 from lichen.kinds.compute.flavor import Flavor
+from lichen.kinds.installed import Installed
 from lichen.kinds.network.network import Network
 from lichen.model.errors import BadRequest, Invalid
 from lichen.model.kind import Kind
@@ -115,12 +116,12 @@ def test_schemas_that_contain_themselves_compile(schemas: Schemas) -> None:
 
 def test_an_installed_kind_goes_the_same_way() -> None:
     catalog = Catalog()
-    kind = Kind("example.org", "v1", "Thing", "things")
+    kind = Kind("example.org", "v1", "Thing", "things", installed=True)
     size = {"type": "integer", "minimum": 1, "default": 3}
     schema = {"type": "object", "properties": {
         "metadata": {"type": "object"}, "spec": {"type": "object", "properties": {"size": size}}
     }}  # fmt: skip
-    catalog.install(kind, schema)
+    catalog.install("example.org", "things", (Installed(kind, schema, (), kind),))
     out = Schemas(catalog).of(kind).decode({"metadata": {"name": "x"}, "spec": {"other": 1}})
     assert out["spec"] == {"size": 3}
     assert default_catalog().by_resource("example.org", "v1", "things") is None

@@ -13,8 +13,10 @@ from lichen.kernel.admission import Plugin
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.admission.standard import standard_plugins
 from lichen.kernel.bootstrap import bootstrap
+from lichen.kernel.custom.custom import Definitions
 from lichen.kernel.schema import Schemas
 from lichen.kernel.session import Session
+from lichen.kernel.views import Views
 from lichen.kernel.virtual import VirtualKinds
 from lichen.kernel.writes import Writes
 from lichen.kinds.catalog import Catalog
@@ -44,11 +46,17 @@ class Kernel:
         self.schemas = Schemas(self.catalog)
         self.virtual = VirtualKinds()
         self.admission = Chain(standard_plugins() if plugins is None else plugins)
+        self.custom = Definitions(self)
+        self.admission.append(self.custom)
+        self.views = Views(self.catalog, self.schemas, {})
         self.writes = Writes(self.store, self.schemas, self.admission, self.clock)
 
     async def start(self) -> None:
-        """Make what every cloud has: system namespaces, classes, the shared network. Safe to repeat."""
-        await bootstrap(self.acting(SYSTEM))
+        """Serve installed kinds; make what every cloud has: system namespaces, classes, the shared network. Safe to
+        repeat."""
+        session = self.acting(SYSTEM)
+        await self.custom.start(session)
+        await bootstrap(session)
 
     async def authenticate(self, token: str) -> Caller:
         """Who bears `token`. Unauthorized."""

@@ -37,6 +37,11 @@ def _apply(catalog: Catalog, kind: Kind, subresource: str, obj: Object, patch: A
         raise BadRequest("the patch must be an object")
     if type is PatchType.MERGE:
         return merge_patch(obj, patch)
+    if kind.installed and subresource != "scale":
+        known = (PatchType.JSON, PatchType.MERGE, PatchType.APPLY)
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: " + ", ".join(known)
+        )
     if subresource == "scale":
         schema = catalog.definition(bundle.definition_name("autoscaling", "v1", "Scale"))
     else:

@@ -12,7 +12,8 @@ from typing import Any
 
 from lichen.kernel import scalars
 from lichen.kernel.checking import Path, Run, known_as, text_of
-from lichen.kinds.bundle import META, PREFIX
+from lichen.kernel.custom.structural import compile_kind
+from lichen.kinds.bundle import META, OBJECT_META, PREFIX
 from lichen.kinds.catalog import Catalog
 from lichen.kinds.faults import invalid
 from lichen.model.data import Object
@@ -56,6 +57,11 @@ class Schema:
             raise invalid(self.kind, known_as(out), run.faults)
         return out
 
+    def seen(self, obj: Object, run: Run) -> Object:
+        """A pruned and defaulted copy of `obj`, whatever is wrong with it goes to `run`."""
+        out: Object = self._check(obj, None, run)
+        return out
+
     def _refuse_types(self, run: Run) -> None:
         first = run.types[0]
         said = f"{text_of(first.path)}: expected {first.want}, got {first.got}".lstrip(": ")
@@ -74,25 +80,37 @@ class Schema:
 class Schemas:
     """Compiled schemas of one catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, bare: bool = False) -> None:
+        """bare: nothing is filled in or required, as in a part of an object that somebody applies."""
         self._catalog = catalog
+        self._bare = bare
         self._kinds: dict[Kind, Schema] = {}
         self._definitions: dict[str, Check] = {}
+        catalog.follow(self._forget_installed)
 
     def of(self, kind: Kind) -> Schema:
         schema = self._kinds.get(kind)
         if schema is None:
-            schema = self._kinds[kind] = Schema(kind, self.compile(self._catalog.schema_of(kind)))
+            schema = self._kinds[kind] = Schema(kind, self._compile_kind(kind))
         return schema
+
+    def _compile_kind(self, kind: Kind) -> Check:
+        schema = self._catalog.schema_of(kind)
+        if kind.installed:
+            return compile_kind(schema, self.metadata(), bare=self._bare)
+        return self.compile(schema, lenient=self._bare)
+
+    def metadata(self) -> Check:
+        """The check of every object's metadata."""
+        return self._definition(OBJECT_META, lenient=self._bare)
+
+    def _forget_installed(self) -> None:
+        for kind in [kind for kind in self._kinds if kind.installed]:
+            del self._kinds[kind]
 
     def named(self, kind: Kind, definition: str) -> Schema:
         """The schema of a body that is no kind of its own (Scale, Eviction), called `kind` in errors."""
         return Schema(kind, self._definition(definition))
-
-    def forget(self, kind: Kind) -> None:
-        """The kind's schema changed."""
-        self._kinds.pop(kind, None)
-        self._definitions.clear()
 
     def compile(self, schema: Definition, name: str = "", *, lenient: bool = False) -> Check:
         """A closure for a schema. lenient: required fields may be missing (what is observed, not wanted)."""
@@ -139,7 +157,8 @@ class Schemas:
                 checks[key] = self.compile(sub, lenient=lenient or key == "status")
         required = () if lenient else tuple(k for k in schema.get("required", ()) if k not in _OPTIONAL.get(name, ()))
         nullable = frozenset(key for key, sub in properties.items() if sub.get("nullable"))
-        defaults = tuple((key, sub["default"], checks[key]) for key, sub in properties.items() if "default" in sub)
+        defaulted = {} if self._bare else {key: sub for key, sub in properties.items() if "default" in sub}
+        defaults = tuple((key, sub["default"], checks[key]) for key, sub in defaulted.items())
         return _struct(plain, checks, dropped, nullable, required, defaults)
 
     def _map(self, values: Definition, lenient: bool) -> Check:

@@ -7,10 +7,12 @@ Beside State's verbs: raw reads (bytes as they are stored), delete_collection, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lichen.kernel import subresources
 from lichen.kernel.patching import patched
+from lichen.kernel.views import ShownWatcher, shown_events, shown_raw
 from lichen.kernel.writes import Moved
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
@@ -43,6 +45,7 @@ class Session:
         self._kernel = kernel
         self._store = kernel.store
         self._writes = kernel.writes
+        self._views = kernel.views
         self.caller = caller
 
     async def authorize(self, verb: str, kind: Kind, name: str, namespace: str, subresource: str = "") -> None:
@@ -60,12 +63,16 @@ class Session:
 
     async def get(self, kind: Kind, name: str, namespace: str = "", *, subresource: str = "") -> Object:
         self._check("get", kind, namespace, name, subresource)
-        obj = await self._store.get(kind, name, namespace)
-        return subresources.view(kind, subresource, obj)
+        view = self._views.of(kind)
+        obj = await self._store.get(kind if view is None else view.storage, name, namespace)
+        return subresources.view(self._kernel, kind, subresource, obj if view is None else view.shown(obj))
 
     async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes:
         self._check("get", kind, namespace, name)
-        return await self._store.get_raw(kind, name, namespace)
+        view = self._views.of(kind)
+        if view is None:
+            return await self._store.get_raw(kind, name, namespace)
+        return shown_raw(view, await self._store.get_raw(view.storage, name, namespace))
 
     async def list(
         self,
@@ -78,9 +85,20 @@ class Session:
         continue_token: str = "",
     ) -> Page:
         self._check("list", kind, namespace, "", fields=fields)
-        return await self._store.list(
-            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+        view = self._views.of(kind)
+        if view is None:
+            return await self._store.list(
+                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+            )
+        page = await self._store.list(
+            view.storage,
+            namespace,
+            labels=labels,
+            fields=view.fields(fields),
+            limit=limit,
+            continue_token=continue_token,
         )
+        return replace(page, items=[view.shown(item) for item in page.items])
 
     async def list_raw(
         self,
@@ -94,9 +112,20 @@ class Session:
     ) -> RawList:
         """Like list, without decoding."""
         self._check("list", kind, namespace, "", fields=fields)
-        return await self._store.list_raw(
-            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+        view = self._views.of(kind)
+        if view is None:
+            return await self._store.list_raw(
+                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+            )
+        items, *rest = await self._store.list_raw(
+            view.storage,
+            namespace,
+            labels=labels,
+            fields=view.fields(fields),
+            limit=limit,
+            continue_token=continue_token,
         )
+        return [shown_raw(view, item) for item in items], *rest  # type: ignore[return-value]
 
     def watch(
         self,
@@ -109,7 +138,14 @@ class Session:
         bookmarks: bool = False,
     ) -> AsyncIterator[Event]:
         self._check("watch", kind, namespace, "", fields=fields)
-        return self._store.watch(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+        view = self._views.of(kind)
+        if view is None:
+            return self._store.watch(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+        fields = view.fields(fields)
+        events = self._store.watch(
+            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+        )
+        return shown_events(view, events)
 
     def watch_raw(
         self,
@@ -123,7 +159,16 @@ class Session:
     ) -> AsyncIterator[tuple[EventType, bytes, int]]:
         """(type, the object as JSON, revision) of every change."""
         self._check("watch", kind, namespace, "", fields=fields)
-        return self._store.watch_raw(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+        view = self._views.of(kind)
+        if view is None:
+            return self._store.watch_raw(
+                kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+            )
+        fields = view.fields(fields)
+        watcher = self._store.watch_raw(
+            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+        )
+        return ShownWatcher(view, watcher)
 
     # --- writes ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +188,19 @@ class Session:
             return await handler(self.caller, self._kernel.schemas.of(kind).decode(obj, options))
         if "list" not in kind.verbs:
             raise MethodNotAllowed(f"{kind.resource} cannot be created here", kind=kind.plural, group=kind.group)
-        return await self._writes.create(self.caller, kind, obj, options)
+        if kind.installed:
+            self._begin_installed(kind, options)
+        view = self._views.of(kind)
+        if view is None:
+            return await self._writes.create(self.caller, kind, obj, options)
+        kept = view.kept(self._kernel.schemas.of(kind).decode(obj, options))
+        return view.shown(await self._writes.create(self.caller, view.storage, kept, unchecked(options)))
+
+    def _begin_installed(self, kind: Kind, options: WriteOptions) -> None:
+        self._kernel.custom.refuse_new(kind)
+        installed = self._kernel.catalog.installed(kind)
+        if installed is not None and installed.warning:
+            options.warnings.append(installed.warning)
 
     async def update(
         self, kind: Kind, obj: Object, *, subresource: str = "", options: WriteOptions = DEFAULT_OPTIONS
@@ -156,7 +213,11 @@ class Session:
         self._check("update", kind, namespace, name, subresource)
         if subresource == "scale":
             return await subresources.update_scale(self._kernel, self.caller, kind, obj, options)
-        return await self._writes.update(self.caller, kind, obj, subresource, options)
+        view = self._views.of(kind)
+        if view is None:
+            return await self._writes.update(self.caller, kind, obj, subresource, options)
+        kept = view.kept(self._kernel.schemas.of(kind).decode(obj, options))
+        return view.shown(await self._writes.update(self.caller, view.storage, kept, subresource, unchecked(options)))
 
     async def patch(
         self,
@@ -172,17 +233,36 @@ class Session:
         kind = self._kernel.known(kind)
         self._check("patch", kind, namespace, name, subresource)
         for _ in range(_PATCH_ATTEMPTS):
-            stored = await self._store.get(kind, name, namespace)
-            seen = subresources.view(kind, subresource, stored)
-            new = patched(self._kernel.catalog, kind, subresource, seen, patch, type)
             try:
-                if subresource == "scale":
-                    return await subresources.update_scale(self._kernel, self.caller, kind, new, options)
-                return await self._writes.update(self.caller, kind, new, subresource, options, read=stored)
+                return await self._patch_once(kind, name, namespace, patch, type, subresource, options)
             except Moved:
                 if _names_a_revision(patch):
                     raise
         raise Conflict(f'{kind.resource} "{name}" is changed too often to be patched; try again', kind=kind.plural)
+
+    async def _patch_once(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str,
+        patch: Any,
+        type: PatchType,
+        subresource: str,
+        options: WriteOptions,
+    ) -> Object:
+        """Moved: what was read has been changed meanwhile."""
+        view = self._views.of(kind)
+        stored = await self._store.get(self._views.stored(kind), name, namespace)
+        whole = stored if view is None else view.shown(stored)
+        seen = subresources.view(self._kernel, kind, subresource, whole)
+        new = patched(self._kernel.catalog, kind, subresource, seen, patch, type)
+        if subresource == "scale":
+            return await subresources.update_scale(self._kernel, self.caller, kind, new, options)
+        if view is None:
+            return await self._writes.update(self.caller, kind, new, subresource, options, read=stored)
+        kept = view.kept(self._kernel.schemas.of(kind).decode(new, options))
+        plain = unchecked(options)
+        return view.shown(await self._writes.update(self.caller, view.storage, kept, subresource, plain, read=stored))
 
     async def delete(
         self,
@@ -197,6 +277,7 @@ class Session:
     ) -> Object:
         kind = self._kernel.known(kind)
         self._check("delete", kind, namespace, name)
+        kind = self._views.stored(kind)
         return await self._writes.delete(
             self.caller, kind, name, namespace, preconditions, propagation, grace_seconds, options
         )
@@ -215,6 +296,9 @@ class Session:
         """Delete whatever the selectors match; returns the last states."""
         kind = self._kernel.known(kind)
         self._check("deletecollection", kind, namespace, "")
+        view = self._views.of(kind)
+        if view is not None:
+            kind, fields = view.storage, view.fields(fields)
         page = await self._store.list(kind, namespace, labels=labels, fields=fields)
         gone = []
         for item in page.items:
@@ -236,6 +320,11 @@ class Session:
             except NotFound:
                 continue
         return gone
+
+
+def unchecked(options: WriteOptions) -> WriteOptions:
+    """The same for an object whose unknown fields have been told already."""
+    return replace(options, field_validation="Ignore")
 
 
 def _metadata(obj: Any) -> Object:

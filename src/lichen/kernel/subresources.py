@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lichen.kinds.builtin import POD
 from lichen.kinds.bundle import definition_name
+from lichen.kinds.installed import Scale
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, NotFound
 from lichen.model.kind import Kind
@@ -21,29 +22,56 @@ BINDING = Kind("", "v1", "Binding", "bindings")
 _PARTS = ("", "status", "finalize", "approval", "ephemeralcontainers", "resize")
 
 
-def view(kind: Kind, subresource: str, obj: Object) -> Object:
+def view(kernel: Kernel, kind: Kind, subresource: str, obj: Object) -> Object:
     """What a get of the subresource shows. NotFound."""
     if subresource in _PARTS:
         return obj
-    if subresource == "scale" and kind.plural in _SCALED:
-        return scale_of(obj)
+    if subresource == "scale" and "scale" in kind.subresources:
+        return scale_of(kernel, kind, obj)
     raise NotFound(f"{kind.resource} has no subresource {subresource!r} that can be read", kind=kind.plural)
 
 
-_SCALED = ("deployments", "replicasets", "statefulsets", "replicationcontrollers")
-
-
-def scale_of(obj: Object) -> Object:
+def scale_of(kernel: Kernel, kind: Kind, obj: Object) -> Object:
     """The autoscaling/v1 Scale of a workload."""
-    metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    metadata = obj["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    wanted, status = _replicas(kernel, kind, obj)
     return {
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
         "metadata": {key: metadata[key] for key in kept if key in metadata},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {"replicas": status.get("replicas", 0), "selector": _selector(spec.get("selector") or {})},
+        "spec": {"replicas": wanted},
+        "status": status,
     }
+
+
+def _replicas(kernel: Kernel, kind: Kind, obj: Object) -> tuple[int, Object]:
+    """How many are wanted, and the status of a Scale."""
+    if not kind.installed:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        return spec.get("replicas", 1), {
+            "replicas": status.get("replicas", 0),
+            "selector": _selector(spec.get("selector") or {}),
+        }
+    paths = _paths(kernel, kind)
+    shown: Object = {"replicas": _at(obj, paths.status) or 0}
+    if paths.selector:
+        shown["selector"] = _at(obj, paths.selector) or ""
+    return _at(obj, paths.spec) or 0, shown
+
+
+def _paths(kernel: Kernel, kind: Kind) -> Scale:
+    installed = kernel.catalog.installed(kind)
+    if installed is None or installed.scale is None:
+        raise NotFound(f"{kind.resource} cannot be scaled", kind=kind.plural)
+    return installed.scale
+
+
+def _at(obj: Object, path: tuple[str, ...]) -> Any:
+    value: Any = obj
+    for field in path:
+        value = value.get(field) if isinstance(value, dict) else None
+    return value
 
 
 def _selector(selector: Object) -> str:
@@ -72,8 +100,13 @@ async def update_scale(kernel: Kernel, caller: Caller, kind: Kind, obj: Object, 
         stored["metadata"]["resourceVersion"] = metadata["resourceVersion"]
     else:
         del stored["metadata"]["resourceVersion"]
-    stored["spec"]["replicas"] = (body.get("spec") or {}).get("replicas", 0)
-    return scale_of(await kernel.writes.update(caller, kind, stored, "", options))
+    path = _paths(kernel, kind).spec if kind.installed else ("spec", "replicas")
+    part = stored
+    for field in path[:-1]:
+        part = part.setdefault(field, {})
+    part[path[-1]] = (body.get("spec") or {}).get("replicas", 0)
+    written = await kernel.writes.update(caller, kernel.views.stored(kind), stored, "", options)
+    return scale_of(kernel, kind, written)
 
 
 async def create(

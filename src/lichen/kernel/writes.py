@@ -44,7 +44,7 @@ class Writes:
         _named_as(kind, new)
         rules = rules_of(kind)
         rules.default(new)
-        metadata.begin(new["metadata"], self._clock.now(), counted="spec" in new)
+        metadata.begin(new["metadata"], self._clock.now(), counted=kind.installed or "spec" in new)
         if not new["metadata"].get("name"):
             self._validate(kind, new, None)
         if "status" in kind.subresources:
@@ -101,7 +101,7 @@ class Writes:
         request = self._request("update", caller, kind, new, old, subresource, options)
         async with self._admission.admitted(request):
             new = request.object
-            if "spec" in new and _desired(new) != _desired(old):
+            if (kind.installed or "spec" in new) and _desired(kind, new) != _desired(kind, old):
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
             self._validate(kind, new, old)
             if options.dry_run or new == old:
@@ -278,5 +278,6 @@ def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
     return part
 
 
-def _desired(obj: Object) -> Object:
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+def _desired(kind: Kind, obj: Object) -> Object:
+    observed = ("metadata",) if kind.installed and "status" not in kind.subresources else ("metadata", "status")
+    return {key: value for key, value in obj.items() if key not in observed}

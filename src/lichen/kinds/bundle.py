@@ -42,6 +42,11 @@ def definition(name: str) -> dict[str, Any]:
     return schema
 
 
+def compact(value: Any) -> str:
+    """A value as JSON in one line."""
+    return msgspec.json.encode(value).decode()
+
+
 def definition_name(group: str, version: str, kind: str) -> str:
     """`apps`, `v1`, `Deployment` → `io.k8s.api.apps.v1.Deployment`."""
     package = _PACKAGES.get(group) or f"io.k8s.api.{group.removesuffix('.k8s.io').split('.')[0] or 'core'}"

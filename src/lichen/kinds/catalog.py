@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import lichen.kinds
 from lichen.kinds import bundle
 from lichen.kinds.columns import Column, columns_of_builtin, columns_of_model
+from lichen.kinds.installed import Installed
 from lichen.kinds.resources import builtin_kinds
 from lichen.kinds.structs import schema_of_struct
 from lichen.model.kind import Kind, Resource
@@ -24,25 +25,49 @@ Schema = dict[str, Any]
 
 
 class Catalog:
-    """Kinds by name, with their schemas and columns."""
+    """Kinds by name, with their schemas and columns. `version` grows with every change; `follow` tells of it."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         self._by_kind: dict[tuple[str, str], Kind] = {}
-        self._installed: dict[str, Schema] = {}
+        self._installed: dict[Kind, Installed] = {}
+        self._definitions: dict[str, Schema] = {}
         self._columns: dict[Kind, tuple[Column, ...]] = {}
+        self._followers: list[Callable[[], None]] = []
+        self._all: tuple[Kind, ...] = ()
+        self.version = 0
         for kind in (*builtin_kinds(), *own_kinds()):
             self._add(kind)
+        self._all = tuple(self._kinds.values())
 
     def _add(self, kind: Kind) -> None:
         self._kinds[kind.group, kind.version, kind.plural] = kind
         self._by_kind[kind.api_version, kind.kind] = kind
 
-    def install(self, kind: Kind, schema: Schema, columns: tuple[Column, ...] | None = None) -> None:
-        """Add a kind that is not built in; `schema` is OpenAPI v3, its refs resolvable here."""
-        self._add(kind)
-        self._installed[definition_name(kind)] = schema
-        self._columns[kind] = columns_of_builtin(kind) if columns is None else columns
+    def follow(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` after every change of the kinds, from now on; returns how to stop."""
+        self._followers.append(changed)
+        return lambda: self._followers.remove(changed)
+
+    def install(self, group: str, plural: str, versions: tuple[Installed, ...]) -> None:
+        """What is served of an installed kind from now on: all its versions; none takes it away."""
+        for kind in [k for k in self._installed if (k.group, k.plural) == (group, plural)]:
+            del self._installed[kind], self._kinds[kind.group, kind.version, kind.plural]
+            del self._by_kind[kind.api_version, kind.kind], self._definitions[definition_name(kind)]
+            self._columns.pop(kind, None)
+        for version in versions:
+            self._add(version.kind)
+            self._installed[version.kind] = version
+            self._definitions[definition_name(version.kind)] = version.schema
+            self._columns[version.kind] = version.columns
+        self._all = tuple(self._kinds.values())
+        self.version += 1
+        for changed in tuple(self._followers):
+            changed()
+
+    def installed(self, kind: Kind) -> Installed | None:
+        """What a CustomResourceDefinition says of the kind, None if it comes from none."""
+        return self._installed.get(kind)
 
     def by_resource(self, group: str, version: str, plural: str) -> Kind | None:
         return self._kinds.get((group, version, plural))
@@ -51,7 +76,7 @@ class Catalog:
         return self._by_kind.get((api_version, kind))
 
     def all_kinds(self) -> tuple[Kind, ...]:
-        return tuple(self._kinds.values())
+        return self._all
 
     def canonical(self, kind: Kind) -> Kind | None:
         """The same kind with all it declares."""
@@ -59,8 +84,8 @@ class Catalog:
 
     def definition(self, name: str) -> Schema:
         """A schema by the name that refs use, shared: read only. KeyError."""
-        if name in self._installed:
-            return self._installed[name]
+        if name in self._definitions:
+            return self._definitions[name]
         return own_definitions().get(name) or bundle.definition(name)
 
     def schema_of(self, kind: Kind) -> Schema:

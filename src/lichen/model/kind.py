@@ -20,7 +20,8 @@ ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "up
 class Kind:
     """A kind's place in the API. Two kinds are equal if they have the same group, version and plural.
 
-    `model` is the typed shape of Lichen's own kinds; built-in and installed kinds have none.
+    `model` is the typed shape of Lichen's own kinds; built-in and installed kinds have none. `installed`: it comes from
+    a CustomResourceDefinition.
     """
 
     group: str
@@ -34,6 +35,7 @@ class Kind:
     verbs: tuple[str, ...] = field(default=ALL_VERBS, compare=False)
     subresources: tuple[str, ...] = field(default=(), compare=False)
     model: type[Resource] | None = field(default=None, compare=False, repr=False)
+    installed: bool = field(default=False, compare=False)
 
     @property
     def api_version(self) -> str:

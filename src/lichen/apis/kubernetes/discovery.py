@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Discovery: which groups, versions and resources there are. Derived from the catalog, built once per catalog."""
+"""Discovery: which groups, versions and resources there are. Derived from the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from typing import Any
 
 from lichen.apis.kubernetes.subresources import resource_of_subresource
+from lichen.kinds.installed import version_rank
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
@@ -17,19 +18,21 @@ _FIRST = ("", "apps", "batch")
 """Groups that win where two of them have a resource of one name; then the built-in ones, then Lichen's own."""
 
 
-@lru_cache(maxsize=4)
-def groups_of(kinds: Kinds) -> dict[str, dict[str, Kinds]]:
-    """Kinds by group and version, in the order in which clients prefer them."""
-    groups: dict[str, dict[str, Kinds]] = {}
+Groups = dict[str, dict[str, Kinds]]
+"""Kinds by group and version, in the order in which clients prefer them."""
+
+
+def groups_of(kinds: Kinds) -> Groups:
+    groups: Groups = {}
     for kind in sorted(kinds, key=_preference):
         versions = groups.setdefault(kind.group, {})
         versions[kind.version] = (*versions.get(kind.version, ()), kind)
     return groups
 
 
-def _preference(kind: Kind) -> tuple[int, bool, str]:
+def _preference(kind: Kind) -> tuple[Any, ...]:
     place = _FIRST.index(kind.group) if kind.group in _FIRST else len(_FIRST)
-    return place, kind.model is not None, kind.group
+    return place, kind.installed, kind.model is not None, kind.group, version_rank(kind.version)
 
 
 def api_versions() -> Object:
@@ -37,23 +40,23 @@ def api_versions() -> Object:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
 
 
-def api_groups(kinds: Kinds) -> Object:
+def api_groups(groups: Groups) -> Object:
     """GET /apis of the old form."""
-    groups = [_group(group, versions) for group, versions in groups_of(kinds).items() if group]
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    listed = [_group(group, versions) for group, versions in groups.items() if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
 
 
-def api_group(kinds: Kinds, group: str) -> Object:
+def api_group(groups: Groups, group: str) -> Object:
     """GET /apis/<group>. NotFound."""
-    versions = groups_of(kinds).get(group)
+    versions = groups.get(group)
     if not group or versions is None:
         raise NotFound("the server could not find the requested resource")
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, versions)}
 
 
-def api_resources(kinds: Kinds, group: str, version: str) -> Object:
+def api_resources(groups: Groups, group: str, version: str) -> Object:
     """GET /api/v1 or /apis/<group>/<version>. NotFound."""
-    members = groups_of(kinds).get(group, {}).get(version)
+    members = groups.get(group, {}).get(version)
     if members is None:
         raise NotFound("the server could not find the requested resource")
     resources = [entry for kind in members for entry in _resources(kind)]
@@ -65,9 +68,9 @@ def api_resources(kinds: Kinds, group: str, version: str) -> Object:
     }
 
 
-def aggregated(kinds: Kinds, *, core: bool) -> Object:
+def aggregated(groups: Groups, *, core: bool) -> Object:
     """The aggregated form of /api (core) and /apis (the rest): everything in one answer."""
-    items = [_aggregated_group(g, versions) for g, versions in groups_of(kinds).items() if (g == "") is core]
+    items = [_aggregated_group(g, versions) for g, versions in groups.items() if (g == "") is core]
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",

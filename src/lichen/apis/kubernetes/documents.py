@@ -41,11 +41,24 @@ def version() -> Object:
 
 
 class Documents:
-    """Answers for paths outside of the objects. Each body is built once per catalog."""
+    """Answers for paths outside of the objects. Each body is built once for each state of the catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._openapi = OpenAPI(catalog)
+        self._groups: discovery.Groups = {}
+        self._aggregated: dict[bool, bytes] = {}
+        catalog.follow(self._forget)
+
+    def _forget(self) -> None:
+        """The catalog changed: all is built anew when it is asked for."""
+        self._groups, self._aggregated = {}, {}
+        self._openapi = OpenAPI(self._catalog, self._openapi)
+
+    def groups(self) -> discovery.Groups:
+        if not self._groups:
+            self._groups = discovery.groups_of(self._catalog.all_kinds())
+        return self._groups
 
     async def answer(self, request: Request, caller: Caller) -> bool:
         """False: there is no such document. Forbidden: anonymous callers see version and health only."""
@@ -74,39 +87,39 @@ class Documents:
         elif path.startswith("/openapi/v3"):
             await self._openapi_v3(request, path.removeprefix("/openapi/v3").lstrip("/"))
         elif path == "/":
-            await send_object(request, {"paths": _paths(self._catalog.all_kinds())}, Form.JSON)
+            await send_object(request, {"paths": _paths(self.groups())}, Form.JSON)
         else:
             await self._discovery(request, path)
 
     async def _discovery(self, request: Request, path: str) -> None:
-        kinds = self._catalog.all_kinds()
+        groups = self.groups()
         parts = path.split("/")[1:]
         aggregated = form_of(request.header(b"accept")) is Form.DISCOVERY and len(parts) == 1
         if aggregated:
-            body = _aggregated(kinds, parts[0] == "api")
+            body = self._all_groups(parts[0] == "api")
             await _cached(request, body, (_DISCOVERY_TYPE, (b"vary", b"accept")))
             return
         if parts == ["api"]:
             document = discovery.api_versions()
         elif parts == ["apis"]:
-            document = discovery.api_groups(kinds)
+            document = discovery.api_groups(groups)
         elif parts[0] == "api":
-            document = discovery.api_resources(kinds, "", parts[1])
+            document = discovery.api_resources(groups, "", parts[1])
         elif len(parts) == 2:
-            document = discovery.api_group(kinds, parts[1])
+            document = discovery.api_group(groups, parts[1])
         else:
-            document = discovery.api_resources(kinds, parts[1], parts[2])
+            document = discovery.api_resources(groups, parts[1], parts[2])
         await send_object(request, document, Form.JSON)
 
     async def _openapi_v2(self, request: Request) -> None:
-        plain, packed = await self._documents().v2()
+        plain, packed = await self._openapi.v2()
         if b"proto-openapi" in request.headers.get(b"accept", b""):
             await _cached(request, packed, (_PROTO_TYPE, (b"vary", b"accept")))
         else:
             await _cached(request, plain, (JSON_TYPE, (b"vary", b"accept")))
 
     async def _openapi_v3(self, request: Request, name: str) -> None:
-        documents = self._documents()
+        documents = self._openapi
         if not name:
             await _cached(request, await documents.v3_index(), (JSON_TYPE,))
             return
@@ -117,10 +130,11 @@ class Documents:
         else:
             await _cached(request, built.plain, (JSON_TYPE,))
 
-    def _documents(self) -> OpenAPI:
-        if not self._openapi.fits(self._catalog.all_kinds()):
-            self._openapi = OpenAPI(self._catalog)
-        return self._openapi
+    def _all_groups(self, core: bool) -> bytes:
+        body = self._aggregated.get(core)
+        if body is None:
+            body = self._aggregated[core] = encode(discovery.aggregated(self.groups(), core=core))
+        return body
 
 
 async def _cached(request: Request, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -137,19 +151,14 @@ def _tag(body: bytes) -> bytes:
     return b'"%b"' % hashlib.sha256(body).hexdigest()[:32].upper().encode()
 
 
-@lru_cache(maxsize=4)
-def _aggregated(kinds: discovery.Kinds, core: bool) -> bytes:
-    return encode(discovery.aggregated(kinds, core=core))
-
-
 def _is_document(path: str) -> bool:
     first = path.split("/")[1]
     return first in ("", "api", "apis", "openapi", "version") or "/" + first in _HEALTH
 
 
-def _paths(kinds: discovery.Kinds) -> list[str]:
+def _paths(groups: discovery.Groups) -> list[str]:
     paths = ["/api", "/api/v1", "/apis"]
-    for group, versions in discovery.groups_of(kinds).items():
+    for group, versions in groups.items():
         if group:
             paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
     return [*paths, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]

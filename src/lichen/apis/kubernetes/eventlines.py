@@ -10,11 +10,10 @@ from lichen.apis.kubernetes.negotiation import Form
 from lichen.apis.kubernetes.reads import include_of
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.status import status_body
-from lichen.apis.kubernetes.table import Rows
+from lichen.apis.kubernetes.table import Columns, Rows
 from lichen.apis.kubernetes.wire import decode_json, encode
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, NotAcceptable
-from lichen.model.kind import Kind
 from lichen.model.state import EventType
 
 _HEADS = {type_: b'{"type":"%b","object":' % type_.encode() for type_ in EventType}
@@ -36,12 +35,12 @@ class Lines(Protocol):
     def line(self, event: RawEvent) -> bytes: ...
 
 
-def lines_for(kind: Kind, form: Form, request: Request) -> Lines:
+def lines_for(columns: Columns, form: Form, request: Request) -> Lines:
     """NotAcceptable: the form cannot be streamed."""
     if form is Form.JSON:
         return PlainLines()
     if form is Form.TABLE:
-        return TableLines(kind, include_of(request))
+        return TableLines(columns, include_of(request))
     if form is Form.META:
         return MetaLines()
     raise NotAcceptable("a watch is served as application/json only")
@@ -68,8 +67,8 @@ class MetaLines:
 class TableLines:
     """Tables of one row; the first one says what the columns are. A bookmark is a table without rows."""
 
-    def __init__(self, kind: Kind, include: str) -> None:
-        self._rows = Rows(kind, include)
+    def __init__(self, columns: Columns, include: str) -> None:
+        self._rows = Rows(columns, include)
         self._first = True
 
     def line(self, event: RawEvent) -> bytes:

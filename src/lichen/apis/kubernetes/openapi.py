@@ -17,7 +17,7 @@ from lichen.apis.kubernetes.openapi_paths import paths_of
 from lichen.apis.kubernetes.openapi_v2 import document_v2, encode_v2
 from lichen.apis.kubernetes.wire import encode
 from lichen.kinds import bundle
-from lichen.kinds.catalog import Catalog
+from lichen.kinds.catalog import Catalog, definition_name
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
@@ -36,16 +36,15 @@ class Built(NamedTuple):
 
 
 class OpenAPI:
-    """All documents of one catalog. A catalog that gained kinds is a new one: see `fits`."""
+    """All documents of one state of a catalog. before: those of the state before, whose fixed parts are kept."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, before: OpenAPI | None = None) -> None:
         self._catalog = catalog
         self._kinds = catalog.all_kinds()
+        self._installed = {definition_name(k): catalog.schema_of(k) for k in self._kinds if k.installed}
+        self._fixed: dict[str, Built] = before._fixed if before is not None else {}
         self._v3: asyncio.Task[dict[str, Built]] | None = None
         self._v2: asyncio.Task[tuple[bytes, bytes]] | None = None
-
-    def fits(self, kinds: Kinds) -> bool:
-        return len(kinds) == len(self._kinds)
 
     async def v3_index(self) -> bytes:
         """GET /openapi/v3."""
@@ -75,10 +74,18 @@ class OpenAPI:
 
     def _build_v3(self) -> dict[str, Built]:
         return {
-            (f"apis/{group}/{version}" if group else f"api/{version}"): _built(self._document(members))
+            (name := f"apis/{group}/{version}" if group else f"api/{version}"): self._built_of(name, members)
             for group, versions in groups_of(self._kinds).items()
             for version, members in versions.items()
         }
+
+    def _built_of(self, name: str, members: Kinds) -> Built:
+        """What has no installed kinds never changes."""
+        if any(kind.installed for kind in members):
+            return _built(self._document(members))
+        if name not in self._fixed:
+            self._fixed[name] = _built(self._document(members))
+        return self._fixed[name]
 
     def _document(self, members: Kinds) -> Object:
         paths: Object = {}
@@ -93,13 +100,11 @@ class OpenAPI:
 
     def _schemas(self, members: Kinds) -> Object:
         found: Object = {}
-        for kind in members:
-            found.update(self._catalog.definitions_of(kind))
-        waiting = list(_EXTRA)
+        waiting = [*_EXTRA, *(definition_name(kind) for kind in members)]
         while waiting:
             name = waiting.pop()
             if name not in found:
-                found[name] = self._catalog.definition(name)
+                found[name] = self._installed.get(name) or self._catalog.definition(name)
                 waiting.extend(_references(found[name]))
         return dict(sorted(found.items()))
 
@@ -128,6 +133,6 @@ def _wrapped(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     inner = {key: _wrapped(value) for key, value in schema.items()}
-    if "$ref" in inner and len(inner) > 1:
+    if isinstance(schema.get("$ref"), str) and len(inner) > 1:
         inner["allOf"] = [{"$ref": inner.pop("$ref")}]
     return inner

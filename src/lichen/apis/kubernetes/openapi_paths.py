@@ -75,7 +75,8 @@ def _operation(kind: Kind, verb: str, method: str, action: str, query: tuple[str
     if method in ("post", "put"):
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": True}
     if method == "patch":
-        operation["requestBody"] = {"content": {media: {"schema": {"type": "object"}} for media in _PATCHES}}
+        known = [media for media in _PATCHES if not (kind.installed and "strategic" in media)]
+        operation["requestBody"] = {"content": {media: {"schema": {"type": "object"}} for media in known}}
     return operation
 
 

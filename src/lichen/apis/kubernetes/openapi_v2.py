@@ -48,7 +48,10 @@ def _adapted(node: Any) -> Any:
     if isinstance(ref, str):
         kept = {"description": node["description"]} if "description" in node else {}
         return {"$ref": ref.replace(bundle.PREFIX, "#/definitions/"), **kept}
-    return {key: _adapted(value) for key, value in node.items() if key not in _NOT_IN_V2}
+    adapted = {key: _adapted(value) for key, value in node.items() if key not in _NOT_IN_V2 and key != "properties"}
+    if isinstance(node.get("properties"), dict):
+        adapted["properties"] = {name: _adapted(inner) for name, inner in node["properties"].items()}
+    return adapted
 
 
 def _schema(schema: Object) -> bytes:

@@ -32,7 +32,7 @@ async def get(request: Request, session: Session, target: Target) -> None:
         return
     obj = decode_json(raw)
     if form is Form.TABLE:
-        await send_json(request, encode(table_of(target.kind, [obj], include=include_of(request))))
+        await send_json(request, encode(table_of(target.columns(), [obj], include=include_of(request))))
     elif form is Form.META:
         await send_json(request, encode(partial_metadata(obj)))
     else:
@@ -57,20 +57,20 @@ async def list_(request: Request, session: Session, target: Target) -> None:
         await send_list(request, _head(target.kind, meta), items, b"]}\n")
         return
     include = include_of(request)
-    build = partial(_rewritten, form, target.kind, items, meta, include)
+    build = partial(_rewritten, form, target, items, meta, include)
     many = len(items) > _MANY
     headers = (YAML_TYPE,) if form is Form.YAML else (JSON_TYPE,)
     await send_whole(request, await asyncio.to_thread(build) if many else build(), headers)
 
 
-def _rewritten(form: Form, kind: Kind, items: list[bytes], meta: dict[str, Any], include: str) -> bytes:
+def _rewritten(form: Form, target: Target, items: list[bytes], meta: dict[str, Any], include: str) -> bytes:
     """A list in any form but plain JSON."""
     objects = [decode_json(item) for item in items]
     if form is Form.TABLE:
-        return encode(table_of(kind, objects, meta, include=include))
+        return encode(table_of(target.columns(), objects, meta, include=include))
     if form in (Form.META, Form.META_LIST):
         return encode(partial_list(objects, meta))
-    whole = {**list_head(kind), "metadata": meta, "items": objects}
+    whole = {**list_head(target.kind), "metadata": meta, "items": objects}
     return encode_yaml(whole) if form is Form.YAML else encode(whole)
 
 

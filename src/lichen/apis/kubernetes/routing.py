@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lichen.kinds.catalog import Catalog
+from lichen.kinds.columns import Column
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
 
@@ -18,6 +19,11 @@ class Target(NamedTuple):
     namespace: str | None
     name: str
     subresource: str
+    catalog: Catalog
+
+    def columns(self) -> tuple[Column, ...]:
+        """What a table of the kind shows."""
+        return self.catalog.columns_of(self.kind)
 
 
 def target_of(catalog: Catalog, path: str) -> Target:
@@ -44,6 +50,7 @@ def target_of(catalog: Catalog, path: str) -> Target:
         None if kind.namespaced else "",
         parts[at + 1] if count > 1 else "",
         parts[at + 2] if count > 2 else "",
+        catalog,
     )
 
 
@@ -58,6 +65,7 @@ def _in_namespace(catalog: Catalog, group: str, version: str, parts: list[str], 
         parts[at + 1],
         parts[at + 3] if count > 3 else "",
         parts[at + 4] if count > 4 else "",
+        catalog,
     )
 
 
@@ -66,7 +74,7 @@ def _of_the_namespace(catalog: Catalog, group: str, version: str, parts: list[st
     kind = catalog.by_resource(group, version, "namespaces")
     if kind is None or count != 3 or parts[at + 2] not in kind.subresources:
         raise no_such_path()
-    return Target(kind, "", parts[at + 1], parts[at + 2])
+    return Target(kind, "", parts[at + 1], parts[at + 2], catalog)
 
 
 def no_such_path() -> NotFound:

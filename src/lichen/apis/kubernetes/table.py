@@ -8,19 +8,19 @@ import time
 from typing import Any
 
 from lichen.apis.kubernetes.metadata import META_VERSION, partial_metadata
-from lichen.kinds import catalog
 from lichen.kinds.columns import Column
 from lichen.model.data import Object
-from lichen.model.kind import Kind
 
 log = logging.getLogger(__name__)
 
+Columns = tuple[Column, ...]
+
 
 class Rows:
-    """Rows of one kind. include: what each row carries of its object (None, Metadata or Object)."""
+    """Rows under these columns. include: what each row carries of its object (None, Metadata or Object)."""
 
-    def __init__(self, kind: Kind, include: str) -> None:
-        self._columns = catalog.columns_of(kind)
+    def __init__(self, columns: Columns, include: str) -> None:
+        self._columns = columns
         self._include = include
 
     def table(self, objects: list[Object], meta: Object | None = None, *, definitions: bool = True) -> Object:
@@ -42,9 +42,11 @@ class Rows:
         return row
 
 
-def table_of(kind: Kind, objects: list[Object], meta: Object | None = None, *, include: str = "Metadata") -> Object:
+def table_of(
+    columns: Columns, objects: list[Object], meta: Object | None = None, *, include: str = "Metadata"
+) -> Object:
     """One Table of all objects."""
-    return Rows(kind, include).table(objects, meta)
+    return Rows(columns, include).table(objects, meta)
 
 
 def _cell(column: Column, obj: Object, now: float) -> Any:

@@ -33,7 +33,7 @@ async def watch(request: Request, session: Session, target: Target) -> None:
     """GET of a collection with watch=true. A refusal comes before the first byte, but for Expired, which is told in
     the stream, as upstream does."""
     check_revision_match(request)
-    lines = lines_for(target.kind, form_of(request.header(b"accept")), request)
+    lines = lines_for(target.columns(), form_of(request.header(b"accept")), request)
     timeout = request.number("timeoutSeconds") or _DEFAULT_TIMEOUT
     try:
         watcher: Watcher = session.watch_raw(

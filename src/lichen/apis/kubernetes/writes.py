@@ -174,7 +174,7 @@ def _short(value: Any) -> str:
 
 async def _answer(request: Request, form: Form, target: Target, obj: Object, code: int, extra: Headers) -> None:
     if form is Form.TABLE:
-        await send_json(request, encode(table_of(target.kind, [obj], include=include_of(request))), code, extra)
+        await send_json(request, encode(table_of(target.columns(), [obj], include=include_of(request))), code, extra)
     elif form is Form.META:
         await send_json(request, encode(partial_metadata(obj)), code, extra)
     else:
