@@ -39,10 +39,16 @@ def demo(arguments: argparse.Namespace) -> int:
         raise CommandError("the demo wants real machines: `sudo lichen up`, then `lichen demo`.")
     if os.geteuid() != 0:
         raise CommandError("the demo kills processes of the cloud to show that they come back: use sudo.")
-    return asyncio.run(_demo(cloud))
+    play(cloud, Steps())
+    return 0
 
 
-async def _demo(cloud: LocalCloud) -> int:
+def play(cloud: LocalCloud, steps: Steps) -> None:
+    """The whole demo, each scene a step."""
+    asyncio.run(_play(cloud, steps))
+
+
+async def _play(cloud: LocalCloud, steps: Steps) -> None:
     credentials = read_credentials(cloud)
     remote = RemoteCloud(cloud.kubernetes_url, token=credentials.admin_token, ca_file=cloud.ca_file)
     admin = Caller(name="admin", token=credentials.admin_token)
@@ -51,8 +57,7 @@ async def _demo(cloud: LocalCloud) -> int:
         connect(cloud, "admin", credentials.admin_password, "admin") as openstack_admin,
         connect(cloud, "demo", credentials.demo_password, PROJECT) as openstack,
     ):
-        await Stage(cloud, remote, remote.acting(admin), openstack, openstack_admin, admin).play()
-    return 0
+        await Stage(cloud, remote, remote.acting(admin), openstack, openstack_admin, admin, steps).play()
 
 
 class Stage:
@@ -66,10 +71,11 @@ class Stage:
         openstack: OpenStack,
         openstack_admin: OpenStack,
         caller: Caller,
+        steps: Steps,
     ) -> None:
         self.cloud, self.remote, self.state, self.caller = cloud, remote, state, caller
         self.openstack, self.openstack_admin = openstack, openstack_admin
-        self.steps = Steps()
+        self.steps = steps
 
     async def play(self) -> None:
         with self.steps.step("image lichen-tiny, uploaded with the OpenStack API"):

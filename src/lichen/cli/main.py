@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         what = f"default: {number}; 0: any free one"
         up.add_argument(f"--{name}-port", type=_port, default=number, metavar="PORT", help=what)
     up.add_argument("--foreground", action="store_true", help="stay in the foreground until interrupted")
+    up.add_argument("--demo", action="store_true", help="then play the first-light demo (see `lichen demo`)")
     up.set_defaults(run="lichen.cli.up:up")
 
     down = commands.add_parser("down", help="stop the cloud and all that it runs; keep its data")

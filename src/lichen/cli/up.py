@@ -39,6 +39,10 @@ def up(arguments: argparse.Namespace) -> int:
         cloud = wait_until_up(data_dir, process, START_SECONDS)
     with steps.step("writing clouds.yaml and kubeconfig"):
         access = hand_over(cloud)
+    if arguments.demo:
+        from lichen.cli.demo import play
+
+        play(cloud, steps)
     print_access(cloud, access)
     return 0
 
@@ -60,6 +64,8 @@ def print_access(cloud: LocalCloud, access: dict[str, Path]) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.nodes < 1:
         raise CommandError("--nodes must be 1 or more.")
+    if arguments.demo and arguments.simulate:
+        raise CommandError("--demo wants real machines: leave out --simulate.")
     if arguments.nodes > 1 and not arguments.simulate:
         raise CommandError("--nodes goes with --simulate: a real cloud grows by `lichen join`, which is to come.")
     if arguments.simulate:
