@@ -16,7 +16,7 @@ from lichen.client.state import RemoteState
 from lichen.client.transport import PATIENCE, Transport, tls_context
 from lichen.kinds.builtin import SELF_SUBJECT_REVIEW
 from lichen.model.caller import from_user_info
-from lichen.model.errors import NotFound, Unauthorized
+from lichen.model.errors import NotFound, Unauthorized, Unavailable
 from lichen.model.state import Caller
 
 
@@ -29,7 +29,10 @@ class TokenFile:
         self._token = ""
 
     def __call__(self) -> str:
-        stat = self._path.stat()
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            raise Unavailable(f"the credential {self._path} is not there yet") from None
         if self._read_at != (stat.st_mtime_ns, stat.st_ino):
             self._token = self._path.read_text().strip()
             self._read_at = (stat.st_mtime_ns, stat.st_ino)

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import os
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from lichen.daemon.interpreter import own_python
 from lichen.daemon.logs import set_up_logging
 from lichen.daemon.settings import Settings, load_settings
+from lichen.daemon.sockets import SOCKETS_VARIABLE, open_sockets
 
 
 def main() -> int:
@@ -23,13 +28,21 @@ def main() -> int:
     return status
 
 
+def become_supervisor(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
+    """Go on as a fresh process image of the same number, without what the preparations had to load."""
+    for sock in sockets.values():
+        sock.set_inheritable(True)
+    passed = ",".join(f"{name}={sock.fileno()}" for name, sock in sockets.items())
+    command = [own_python(), "-m", "lichen.daemon", "supervisor", "--data-dir", str(settings.data_dir)]
+    os.execve(command[0], command, os.environ | {SOCKETS_VARIABLE: passed})  # noqa: S606
+
+
 def _start(arguments: argparse.Namespace) -> int:
-    from lichen.daemon import supervisor
     from lichen.daemon.layout import prepare
 
     try:
         settings = _settings(arguments)
-        sockets = supervisor.open_sockets(settings)
+        sockets = open_sockets(settings)
         settings = replace(settings, **{f"{name}_port": s.getsockname()[1] for name, s in sockets.items()})
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         settings.save()
@@ -41,7 +54,8 @@ def _start(arguments: argparse.Namespace) -> int:
         from lichen.daemon import simulated
 
         return simulated.run(settings, sockets)
-    return supervisor.run(settings, sockets)
+    become_supervisor(settings, sockets)
+    return 0
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -59,7 +73,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lichen-daemon", description=__doc__)
-    parser.add_argument("role", choices=("start", "kernel", "controllers", "node", "openstack", "clean"))
+    parser.add_argument("role", choices=("start", "supervisor", "kernel", "controllers", "node", "openstack", "clean"))
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--simulate", action="store_true")
     parser.add_argument("--persist", action="store_true")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lichen.daemon.certificates import ensure_authority, ensure_leaf
+from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
 
 
@@ -65,11 +66,6 @@ def prepare(settings: Settings) -> None:
             if owner and not settings.simulate:
                 account = pwd.getpwnam(owner)
                 os.chown(path, account.pw_uid, account.pw_gid)
-
-
-def own_python() -> str:
-    """The interpreter for the cloud's processes, by a path that does not lead through a link in a closed folder."""
-    return str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
 
 
 def listener_files(settings: Settings, listener: str) -> tuple[Path, Path]:

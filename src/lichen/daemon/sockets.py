@@ -6,7 +6,11 @@ from __future__ import annotations
 import os
 import socket
 
+from lichen.daemon.settings import Settings
+
 BACKLOG = 2048
+SOCKETS_VARIABLE = "LICHEN_SOCKETS"
+LISTENERS = ("kubernetes", "openstack", "node")
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -24,7 +28,16 @@ def listen(address: str, port: int) -> socket.socket:
     return sock
 
 
-def inherited(name: str, variable: str = "LICHEN_SOCKETS") -> socket.socket:
+def open_sockets(settings: Settings) -> dict[str, socket.socket]:
+    """Every listener of the cloud, by name. OSError: an address is taken."""
+    return {
+        "kubernetes": listen(settings.listen, settings.kubernetes_port),
+        "openstack": listen(settings.listen, settings.openstack_port),
+        "node": listen("127.0.0.1", settings.node_port),
+    }
+
+
+def inherited(name: str, variable: str = SOCKETS_VARIABLE) -> socket.socket:
     """The listening socket that the supervisor passed on under `name`. KeyError: it passed none."""
     pairs = (entry.partition("=") for entry in os.environ.get(variable, "").split(",") if entry)
     numbers = {key: int(number) for key, _, number in pairs}

@@ -21,16 +21,15 @@ import msgspec
 
 from lichen import __version__
 from lichen.client.local import LocalCloud, birth_of, write_private
-from lichen.daemon.layout import own_python
+from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
-from lichen.daemon.sockets import listen
+from lichen.daemon.sockets import LISTENERS, SOCKETS_VARIABLE, inherited
 
 log = logging.getLogger("lichen.supervisor")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STEADY_SECONDS = 10.0
 STOP_SECONDS = 15.0
-SOCKETS_VARIABLE = "LICHEN_SOCKETS"
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
 
 
@@ -54,17 +53,9 @@ CHILDREN = (
 )
 
 
-def open_sockets(settings: Settings) -> dict[str, socket.socket]:
-    """Every listener of the cloud, by name. OSError: an address is taken."""
-    return {
-        "kubernetes": listen(settings.listen, settings.kubernetes_port),
-        "openstack": listen(settings.listen, settings.openstack_port),
-        "node": listen("127.0.0.1", settings.node_port),
-    }
-
-
-def run(settings: Settings, sockets: Mapping[str, socket.socket]) -> int:
+def run(settings: Settings) -> int:
     """The supervisor's whole life, from the note that it runs to the end of its children."""
+    sockets = {name: inherited(name) for name in LISTENERS}
     write_cloud_file(settings)
     supervise(settings, sockets)
     return 0

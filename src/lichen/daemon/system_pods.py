@@ -7,7 +7,7 @@ import asyncio
 import logging
 
 from lichen import __version__
-from lichen.daemon.layout import own_python
+from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
 from lichen.kinds.builtin import DEPLOYMENT
 from lichen.model.data import Object
