@@ -18,7 +18,9 @@ def a_pod(**spec: Any) -> dict[str, Any]:
 
 
 def a_port(name: str = "pod-web", **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": "shop", "uid": "port-uid"}, "spec": {"deviceId": "pod-uid", **spec}}
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "pod-uid", "controller": True}
+    metadata = {"name": name, "namespace": "shop", "uid": "port-uid", "ownerReferences": [owner]}
+    return {"metadata": metadata, "spec": {"deviceId": "pod-uid", **spec}}
 
 
 def a_server(**spec: Any) -> dict[str, Any]:

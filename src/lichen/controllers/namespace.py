@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lichen.controllers.base import Key, Mapper, World
-from lichen.kinds.builtin import EVENT, NAMESPACE, POD, SERVICE_ACCOUNT
+from lichen.kinds.builtin import CRD, EVENT, NAMESPACE, POD, SERVICE_ACCOUNT
 from lichen.kinds.catalog import Catalog
+from lichen.kinds.installed import is_established, stored_kind
 from lichen.model.data import Object
-from lichen.model.errors import Conflict, MethodNotAllowed, NotFound
+from lichen.model.errors import Conflict, Forbidden, MethodNotAllowed, NotFound
 from lichen.model.kind import Kind, new_object
-from lichen.model.meta import is_deleting, name_of, namespace_of
+from lichen.model.meta import is_deleting, name_of, namespace_of, with_condition
+from lichen.planning.namespaces import remaining_conditions
 from lichen.planning.steps import Create, patch_status
 
 FINALIZER = "kubernetes"
@@ -27,9 +29,8 @@ class NamespaceController:
         self.world = world
         self.namespaces = world.informer(NAMESPACE)
         self.accounts = world.informer(SERVICE_ACCOUNT)
-        self.contents = [
-            kind for kind in Catalog().all_kinds() if kind.namespaced and {"list", "delete"} <= set(kind.verbs)
-        ]
+        self.definitions = world.informer(CRD)
+        self.builtin = [k for k in Catalog().all_kinds() if k.namespaced and {"list", "delete"} <= set(k.verbs)]
         self.watches: Mapping[Kind, Mapper] = {SERVICE_ACCOUNT: lambda obj: [("", namespace_of(obj))]}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -44,42 +45,51 @@ class NamespaceController:
 
     async def _empty(self, namespace: Object) -> float | None:
         """Delete all that is in it; let it go when nothing is left; else say in its conditions what is."""
-        left: dict[str, int] = {}
-        for kind in self.contents:
-            if count := await self._delete_all(kind, name_of(namespace)):
-                left[kind.resource] = count
-        remaining = {resource: count for resource, count in left.items() if resource != EVENT.resource}
-        if not remaining:
+        left: dict[str, list[Object]] = {}
+        refusals: list[str] = []
+        for kind in await self._kinds():
+            if held := await self._delete_all(kind, name_of(namespace), refusals):
+                left[kind.resource] = held
+        if not left.keys() - {EVENT.resource}:
             await self._let_go(namespace)
             return None
-        what = ", ".join(f"{resource} has {count} left" for resource, count in sorted(remaining.items()))
-        condition = {
-            "type": "NamespaceContentRemaining",
-            "status": "True",
-            "reason": "SomeResourcesRemain",
-            "message": f"Some resources are remaining: {what}",
-            "lastTransitionTime": self.world.now_text(),
-        }
-        held = (namespace.get("status") or {}).get("conditions") or []
-        if not held or held[0].get("message") != condition["message"]:
-            await self.world.apply(patch_status(NAMESPACE, namespace, {"conditions": [condition]}))
+        conditions = remaining_conditions(left, refusals)
+        held_conditions = (namespace.get("status") or {}).get("conditions") or []
+        for condition in conditions:
+            held_conditions = with_condition(held_conditions, condition, self.world.now_text())
+        kept = [c for c in held_conditions if c["type"] in {c["type"] for c in conditions}]
+        await self.world.apply(patch_status(NAMESPACE, namespace, {"conditions": kept}))
         return LOOK_AGAIN
 
-    async def _delete_all(self, kind: Kind, namespace: str) -> int:
-        """How many are left after everything of a kind was told to go."""
-        page = await self.world.state.list(kind, namespace)
-        left = 0
+    async def _kinds(self) -> list[Kind]:
+        """All that a namespace can hold, the kinds that were installed included."""
+        await self.definitions.synced()
+        installed = [stored_kind(d) for d in self.definitions.items.values() if is_established(d)]
+        return [*self.builtin, *(kind for kind in installed if kind.namespaced)]
+
+    async def _delete_all(self, kind: Kind, namespace: str, refusals: list[str]) -> list[Object]:
+        """What is left after everything of a kind was told to go. What others still need is refused, and waits."""
+        try:
+            page = await self.world.state.list(kind, namespace)
+        except NotFound:
+            return []  # a kind that was taken away again
+        left: list[Object] = []
         for obj in page.items:
             if is_deleting(obj) and kind != POD:
-                left += 1
+                left.append(obj)
                 continue
             try:
                 last = await self.world.state.delete(kind, name_of(obj), namespace)
             except NotFound:
                 continue
             except MethodNotAllowed:
-                return 0
-            left += is_deleting(last) and await self._is_there(kind, obj)
+                return []
+            except (Conflict, Forbidden) as error:
+                refusals.append(f"{kind.resource} {name_of(obj)}: {error.message}")
+                left.append(obj)
+                continue
+            if is_deleting(last) and await self._is_there(kind, obj):
+                left.append(last)
         return left
 
     async def _is_there(self, kind: Kind, obj: Object) -> bool:

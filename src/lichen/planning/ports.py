@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
-from lichen.model.meta import annotations_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.meta import annotations_of, controller_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
 from lichen.model.names import CLUSTER_NETWORK, NETWORK, SYSTEM_NAMESPACE
-from lichen.planning.steps import Create, Delete, Patch, Step
+from lichen.planning.steps import Create, Delete, Note, Patch, Step
 
 POD_OWNER, SERVER_OWNER = "pod", "compute:nova"
 PORT = Port.KIND
@@ -21,13 +21,17 @@ def plan_pod_port(pod: Object, namespace: Object | None, port: Object | None) ->
     if pod["spec"].get("hostNetwork") or pod["spec"].get("runtimeClassName") == "process":
         return []
     ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    if port is not None and ended:
-        return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
-    if port is not None and is_stale(port, uid_of(pod)):
-        return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
     if port is None:
         return [] if ended or is_deleting(pod) else [Create(PORT, _pod_port(pod, namespace))]
+    if (controller_of(port) or {}).get("kind") != "Pod":
+        return [Note(pod, "PortNameTaken", _taken(port), warning=True)]
+    if ended or is_stale(port, uid_of(pod)):
+        return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
     return _bind(port, pod["spec"].get("nodeName", ""))
+
+
+def _taken(port: Object) -> str:
+    return f"port {name_of(port)} exists and is not the workload's own: rename or delete it"
 
 
 def pod_port_name(pod_name: str) -> str:
@@ -63,7 +67,7 @@ def plan_server_ports(server: Object, ports: Mapping[str, Object], default_netwo
         name = wanted.get("port") or server_port_name(name_of(server), number)
         port = ports.get(name)
         if port is not None:
-            steps += _claim(port, typed.spec.id, typed.spec.node)
+            steps += _claim(server, port, typed.spec.id, typed.spec.node)
         elif not wanted.get("port"):
             fixed = [{"ipAddress": wanted["fixedIp"]}] if wanted.get("fixedIp") else []
             made = _port(server, name, wanted["network"], SERVER_OWNER, typed.spec.id)
@@ -126,10 +130,13 @@ def _port(owner: Object, name: str, network: str, device_owner: str, device_id: 
     }
 
 
-def _claim(port: Object, device_id: str, node: str) -> list[Step]:
-    """Make a port that the user gave the server's own, and bind it."""
+def _claim(server: Object, port: Object, device_id: str, node: str) -> list[Step]:
+    """Make a port that the user gave the server's own, and bind it. One that another device has is left to it."""
     if port["spec"].get("deviceId", "") == device_id:
         return _bind(port, node)
+    if port["spec"].get("deviceId"):
+        former = (controller_of(port) or {}).get("name") == name_of(server)
+        return [] if former else [Note(server, "PortNameTaken", _taken(port), warning=True)]
     patch = {"spec": {"deviceId": device_id, "deviceOwner": SERVER_OWNER, "node": node}}
     return [Patch(PORT, name_of(port), namespace_of(port), patch)]
 
