@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lichen.controllers.base import Reconciler
 from lichen.controllers.deployment import DeploymentController
+from lichen.controllers.event import EventController
 from lichen.controllers.namespace import NamespaceController
 from lichen.controllers.network import NetworkController
 from lichen.controllers.node import NodeController
@@ -22,4 +23,5 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     DeploymentController,
     ReplicaSetController,
     NodeController,
+    EventController,
 )

@@ -78,6 +78,8 @@ class Scheduler:
                 failed.append((request, placement.sentence(len(self.columns))))
         gate = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._bind(gate, *one) for one in bound), *(self._refuse(gate, *one) for one in failed))
+        if bound:
+            self._retry_companions()
 
     def _place(self, request: Request) -> Placement:
         """A workload whose rules cannot be read is refused, and holds nobody else up."""
@@ -194,13 +196,18 @@ class Scheduler:
             if self.columns.release(key):
                 self._retry()
         elif node:
-            if self.columns.assume(node, request) and any(refused.near for refused in self.refused.values()):
-                self._retry()
+            if self.columns.assume(node, request):
+                self._retry_companions()
         elif wants and not is_deleting(obj) and self.refused.get(key) != request:
             self.columns.release(key)
             self.refused.pop(key, None)
             self.waiting[key] = request
             self._wake.set()
+
+    def _retry_companions(self) -> None:
+        """Something was placed: what wants to be near it may have a place now."""
+        if any(refused.near for refused in self.refused.values()):
+            self._retry()
 
     def _retry(self) -> None:
         """There may be room now: what was refused is tried again."""
