@@ -134,7 +134,7 @@ def tls_context(
 
 
 def _headers(token: str, accept: str, content_type: str) -> dict[str, str]:
-    headers = {"Accept": accept, "User-Agent": "lichen"}
+    headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "lichen"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     if content_type:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import socket
 import sys
@@ -19,6 +20,9 @@ from lichen.daemon.sockets import SOCKETS_VARIABLE, open_sockets
 
 def main() -> int:
     arguments = _parse()
+    if arguments.role != "supervisor":
+        # What these load stays: the collector need not look through it until `life` has set it apart.
+        gc.disable()
     set_up_logging(arguments.role)
     if arguments.role == "start":
         return _start(arguments)

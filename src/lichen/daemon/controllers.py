@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 
-from lichen.client.remote import RemoteCloud
 from lichen.controllers.image_bytes import ImageBytes
 from lichen.controllers.run import manage
 from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
+from lichen.daemon.own import own_cloud
 from lichen.daemon.settings import Settings
 from lichen.daemon.system_pods import ensure_system_pods
 from lichen.drivers.files.images import ImageStore
@@ -30,10 +30,3 @@ def run(settings: Settings) -> int:
             )
 
     return run_until_stopped(main)
-
-
-def own_cloud(settings: Settings, role: str) -> RemoteCloud:
-    """The cloud as one of its own processes reaches it, with a credential that the kernel renews."""
-    return RemoteCloud(
-        settings.kubernetes_url, token_file=settings.tokens_dir / role, ca_file=settings.tls_dir / "ca.crt"
-    )

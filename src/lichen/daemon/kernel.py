@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import cache
 from typing import Any
 
 from lichen.apis.kubernetes.app import create_app
-from lichen.apis.kubernetes.proxy import remote_node
 from lichen.daemon.core import start_core
 from lichen.daemon.layout import listener_files
 from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
@@ -23,14 +23,11 @@ def run(settings: Settings) -> int:
 
     async def main(stopped: asyncio.Event) -> None:
         core = await start_core(settings)
-        context = ssl.create_default_context(cafile=str(settings.tls_dir / "ca.crt"))
-        secret = (settings.tokens_dir / "kernel-to-node").read_text()
-        node = remote_node(settings.node_url, context, secret)
 
         async def node_app(name: str) -> Any:
             if name != settings.node_name:
                 raise NotFound(f'node "{name}" is not known')
-            return node
+            return await asyncio.to_thread(_agent, settings)
 
         app = create_app(core.kernel, node_app)
         try:
@@ -40,3 +37,12 @@ def run(settings: Settings) -> int:
             await core.close()
 
     return run_until_stopped(main)
+
+
+@cache
+def _agent(settings: Settings) -> Any:
+    """The way to the node's agent. Its HTTP client is heavy, and loaded when a log or a console is first asked for."""
+    from lichen.apis.kubernetes.proxy import remote_node
+
+    context = ssl.create_default_context(cafile=str(settings.tls_dir / "ca.crt"))
+    return remote_node(settings.node_url, context, (settings.tokens_dir / "kernel-to-node").read_text())

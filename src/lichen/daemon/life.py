@@ -26,6 +26,7 @@ def run_until_stopped(main: Main) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         gc.freeze()
+        gc.enable()
         await main(stopped)
 
     uvloop.run(body())

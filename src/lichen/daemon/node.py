@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from lichen.agent.agent import Agent
 from lichen.agent.node import NodeFacts, facts_of_this_machine
-from lichen.daemon.controllers import own_cloud
 from lichen.daemon.engines import find_accelerator, make_engines
 from lichen.daemon.layout import listener_files
 from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
+from lichen.daemon.own import own_cloud
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import inherited
