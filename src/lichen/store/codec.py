@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
 import msgspec
 
 from lichen.model.data import Object
-from lichen.model.selectors import Matcher, parse_fields, parse_labels
+from lichen.model.selectors import FieldSelector, LabelSelector, Matcher, parse_fields, parse_labels
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
@@ -42,6 +43,9 @@ class _Identified(TypedDict):
 decode_identity: Callable[[bytes], Any] = msgspec.json.Decoder(_Identified).decode
 """Only uid and creationTimestamp."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9._:/-]+")
+"""Texts that JSON writes as they are."""
+_NUMBER = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE).fullmatch
 _HEAD_FIELDS = {"metadata.name", "metadata.namespace"}
 
 
@@ -83,19 +87,40 @@ class View:
         return self._full
 
 
+def _label_needles(selector: LabelSelector) -> Iterator[bytes]:
+    """Bytes without which no object as `encode` writes it can have the labels: most are told apart undecoded."""
+    for term in selector.requirements:
+        if term.operator == "in" and len(term.values) == 1:
+            yield b"%b:%b" % (encode(term.key), encode(next(iter(term.values))))
+        elif term.operator not in ("notin", "absent"):
+            yield b"%b:" % encode(term.key)
+
+
+def _field_needles(selector: FieldSelector) -> Iterator[bytes]:
+    """The same of fields. A number may be written in more ways than one, unless it is a whole one."""
+    for term in selector.terms:
+        if not term.negated and _PLAIN.fullmatch(term.value) and (term.value.isdigit() or not _NUMBER(term.value)):
+            yield term.value.encode()
+
+
 class Selection:
     """A label and a field selector, compiled for raw objects."""
 
-    __slots__ = ("_fields", "_head_only", "_labels")
+    __slots__ = ("_fields", "_head_only", "_labels", "_needles")
 
     def __init__(self, labels: str, fields: str) -> None:
         """BadRequest: a selector cannot be read."""
-        self._labels: Matcher | None = parse_labels(labels) if labels else None
-        field_selector = parse_fields(fields)
+        label_selector, field_selector = parse_labels(labels), parse_fields(fields)
+        self._labels: Matcher | None = label_selector if labels else None
         self._fields: Matcher | None = field_selector if fields else None
         self._head_only = set(field_selector.paths) <= _HEAD_FIELDS
+        self._needles = (*_label_needles(label_selector), *_field_needles(field_selector))
 
     def __call__(self, view: View) -> bool:
+        raw = view.raw
+        for needle in self._needles:
+            if needle not in raw:
+                return False
         if self._labels is not None and not self._labels(view.head):
             return False
         if self._fields is None:
