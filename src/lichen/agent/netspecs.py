@@ -6,9 +6,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.drivers.base import FilterRule, GroupSpec, Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.kinds.network.filters import protocol_number
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.meta import labels_of, name_of, namespace_of
@@ -47,6 +49,26 @@ def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortS
         gateway=gateway,
         mtu=net.mtu,
         port_security=net.port_security,
+        groups=None if typed.security_group_ids is None else tuple(sorted(typed.security_group_ids)),
+    )
+
+
+def group_spec(group: Object, ports: Iterable[Object]) -> GroupSpec:
+    """A security group with the addresses of the ports that are in it."""
+    spec = SecurityGroup.of(group).spec
+    members = {fixed["ipAddress"] for port in ports if has_addresses(port) for fixed in port["spec"]["fixedIps"]}
+    return GroupSpec(spec.id, tuple(_filter_rule(rule) for rule in spec.rules or ()), tuple(sorted(members)))
+
+
+def _filter_rule(rule: SecurityGroupRule) -> FilterRule:
+    return FilterRule(
+        ingress=rule.direction == "ingress",
+        version=6 if rule.ether_type == "IPv6" else 4,
+        protocol=protocol_number(rule.protocol) or 0,
+        port_min=rule.port_min,
+        port_max=rule.port_max,
+        remote_cidr=rule.remote_cidr,
+        remote_group=rule.remote_group_id,
     )
 
 

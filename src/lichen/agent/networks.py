@@ -8,9 +8,9 @@ import logging
 from collections.abc import Hashable
 
 from lichen.agent.sources import Sources
-from lichen.agent.topology import Topology
+from lichen.agent.topology import Changes, Topology
 from lichen.agent.workers import Workers
-from lichen.drivers.base import NetworkDriver, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import GroupSpec, NetworkDriver, NetworkSpec, PortSpec, ServiceRule
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
 from lichen.model.errors import Conflict, NotFound, Temporary
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 SERVICES = ""
 """The key of the services' rules among the networks' ids."""
+GROUPS = "groups"
+"""The key of the security groups."""
 
 
 class Networks:
@@ -38,7 +40,10 @@ class Networks:
         self._topology = topology
         self._applied: dict[str, NetworkSpec] = {}
         self._rules: tuple[ServiceRule, ...] | None = None
+        self._groups: tuple[GroupSpec, ...] | None = None
         self._plugged: dict[str, str] = {}
+        self._filters: dict[str, PortSpec] = {}
+        self._grouping = asyncio.Lock()
         self._locks: dict[str, asyncio.Lock] = {}
         topology.listen(node, self._changed)
 
@@ -57,6 +62,9 @@ class Networks:
             else:
                 await self._ensure(network_id)
         await self._sync(SERVICES)
+        for port_id in tuple(self._plugged):
+            await self._filter(port_id)
+        await self._ensure_groups()
 
     async def close(self) -> None:
         self._topology.forget(self._node)
@@ -83,6 +91,7 @@ class Networks:
     async def unplug(self, port_id: str) -> None:
         await self.driver.unplug(port_id)
         self._plugged.pop(port_id, None)
+        self._filters.pop(port_id, None)
         port = next(iter(self._sources.ports.by_index("id", port_id)), None)
         if port is not None:
             await self.report(port, "DOWN")
@@ -103,31 +112,59 @@ class Networks:
         if spec is None:
             raise Temporary(f"Port {name_of(port)} has no addresses yet.", delay=0.2)
         await self._ensure(spec.network_id)
+        self._filters[spec.id] = spec
+        if spec.groups is not None:
+            await self._ensure_groups()
         return spec
 
     async def _mark_up(self, port: Object, spec: PortSpec) -> None:
         self._plugged[spec.id] = spec.network_id
         await self.report(port, "ACTIVE")
 
-    def _changed(self, networks: frozenset[str], services: bool) -> None:
-        for network_id in networks & self._applied.keys():
+    def _changed(self, changes: Changes) -> None:
+        for network_id in changes.networks & self._applied.keys():
             self.workers.poke(network_id)
-        if services and self._applied:
+        if changes.services and self._applied:
             self.workers.poke(SERVICES)
-        for port_id in [p for p in self._plugged if not self._sources.ports.by_index("id", p)]:
-            self.workers.poke(("unplug", port_id))
+        if changes.groups and any(spec.groups for spec in self._filters.values()):
+            self.workers.poke(GROUPS)
+        for port_id in changes.ports & self._plugged.keys():
+            self.workers.poke(("port", port_id))
 
     async def _sync(self, key: Hashable) -> float | None:
         if isinstance(key, tuple):
-            await self.unplug(key[1])
+            if self._sources.ports.by_index("id", key[1]):
+                await self._filter(key[1])
+                await self._ensure_groups()
+            else:
+                await self.unplug(key[1])
         elif key == SERVICES:
             rules = self._topology.rules(frozenset(self._applied))
             if rules != self._rules:
                 await self.driver.ensure_services(rules)
                 self._rules = rules
+        elif key == GROUPS:
+            await self._ensure_groups()
         else:
             await self._ensure(str(key))
         return None
+
+    async def _filter(self, port_id: str) -> None:
+        """A plugged port's own filters follow what the port says now."""
+        port = next(iter(self._sources.ports.by_index("id", port_id)), None)
+        spec = self._topology.port(port) if port is not None else None
+        if spec is not None and spec != self._filters.get(port_id):
+            await self.driver.filter_port(spec)
+            self._filters[port_id] = spec
+
+    async def _ensure_groups(self) -> None:
+        """The groups that ports of this node are in, and those that these name."""
+        async with self._grouping:
+            used = {group for spec in self._filters.values() for group in spec.groups or ()}
+            groups = self._topology.groups(used)
+            if groups != (self._groups or ()):
+                await self.driver.ensure_groups(groups)
+            self._groups = groups
 
     async def _ensure(self, network_id: str) -> None:
         """Make the network what it should be; only what changed reaches the driver, one change at a time."""

@@ -12,10 +12,11 @@ from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.kind import Kind
-from lichen.model.meta import uid_of
+from lichen.model.meta import namespace_of, uid_of
 from lichen.model.state import State
 from lichen.runtime.informer import Informer
 
@@ -34,6 +35,7 @@ class Sources:
         self.ports = informer(Port.KIND)
         self.networks = informer(Network.KIND)
         self.subnets = informer(Subnet.KIND)
+        self.groups = informer(SecurityGroup.KIND)
         self.images = informer(Image.KIND)
         self.services = informer(SERVICE)
         self.slices = informer(ENDPOINT_SLICE)
@@ -80,7 +82,8 @@ class Sources:
 
     def _all(self) -> tuple[Informer, ...]:
         return (
-            self.networks, self.subnets, self.ports, self.images, self.services, self.slices, self.pods, self.servers,
+            self.networks, self.subnets, self.groups, self.ports, self.images, self.services, self.slices, self.pods,
+            self.servers,
         )  # fmt: skip
 
     def _index(self) -> None:
@@ -92,6 +95,9 @@ class Sources:
         self.ports.add_index("device", lambda port: _value(port, "deviceId"))
         self.ports.add_index("network", lambda port: _value(port, "networkId"))
         self.ports.add_index("id", lambda port: _value(port, "id"))
+        self.ports.add_index("group", lambda port: port["spec"].get("securityGroupIds") or [])
+        self.ports.add_index("open", lambda port: [namespace_of(port)] if is_open(port) else [])
+        self.groups.add_index("id", lambda group: _value(group, "id"))
         self.networks.add_index("id", lambda network: _value(network, "id"))
         self.subnets.add_index("network", lambda subnet: _value(subnet, "networkId"))
 
@@ -131,6 +137,11 @@ class Sources:
                     listener(obj)
 
         return tell
+
+
+def is_open(port: Object) -> bool:
+    """A pod's port that is in no security group: the project's `default` group takes it for one of its own."""
+    return port["spec"].get("deviceOwner") == "pod" and port["spec"].get("securityGroupIds") is None
 
 
 def _value(obj: Object, field: str) -> list[str]:

@@ -8,10 +8,12 @@ rules, are new. Reading is always up to date: a spec that was marked is built wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from lichen.agent.netspecs import (
+    group_spec,
     has_addresses,
     network_spec,
     port_spec,
@@ -19,14 +21,27 @@ from lichen.agent.netspecs import (
     service_rules,
     subnets_known,
 )
-from lichen.agent.sources import Sources
-from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
+from lichen.agent.sources import Sources, is_open
+from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, ServiceRule
+from lichen.kinds.network.filters import DEFAULT_GROUP
 from lichen.model.data import Object
+from lichen.model.meta import name_of, namespace_of
 
 GATHER = 0.05
 """Seconds for which events are gathered before the nodes are told."""
 
-Listener = Callable[[frozenset[str], bool], None]
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is new: networks and ports by id; whether services' rules, and security groups, are."""
+
+    networks: frozenset[str]
+    ports: frozenset[str]
+    services: bool
+    groups: bool
+
+
+Listener = Callable[[Changes], None]
 
 
 class Topology:
@@ -36,18 +51,23 @@ class Topology:
         self._sources = sources
         self._specs: dict[str, NetworkSpec] = {}
         self._rules: dict[str, tuple[ServiceRule, ...]] | None = None
+        self._groups: dict[str, GroupSpec] = {}
         self._dirty: set[str] = set()
+        self._dirty_ports: set[str] = set()
         self._services_dirty = False
+        self._groups_dirty = False
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: dict[str, Listener] = {}
         sources.networks.subscribe(self._network_event)
         sources.subnets.subscribe(self._network_event)
         sources.ports.subscribe(self._network_event)
+        sources.ports.subscribe(self._port_event)
+        sources.groups.subscribe(self._group_event)
         sources.services.subscribe(self._service_event)
         sources.slices.subscribe(self._service_event)
 
     def listen(self, node: str, listener: Listener) -> None:
-        """listener(networks that changed, whether services did)."""
+        """Have changes told."""
         self._listeners[node] = listener
 
     def forget(self, node: str) -> None:
@@ -87,6 +107,32 @@ class Topology:
             )
         return rules_on(networks, self._rules)
 
+    def groups(self, wanted: Iterable[str]) -> tuple[GroupSpec, ...]:
+        """These security groups and all that their rules name. One that is not known yet is left out."""
+        found: dict[str, GroupSpec] = {}
+        waiting = list(wanted)
+        while waiting:
+            id = waiting.pop()
+            if id in found:
+                continue
+            spec = self._group(id)
+            if spec is not None:
+                found[id] = spec
+                waiting += [rule.remote_group for rule in spec.rules if rule.remote_group]
+        return tuple(found[id] for id in sorted(found))
+
+    def _group(self, id: str) -> GroupSpec | None:
+        spec = self._groups.get(id)
+        if spec is None:
+            group = next(iter(self._sources.groups.by_index("id", id)), None)
+            if group is None:
+                return None
+            ports = list(self._sources.ports.by_index("group", id))
+            if name_of(group) == DEFAULT_GROUP:
+                ports += self._sources.ports.by_index("open", namespace_of(group))
+            spec = self._groups[id] = group_spec(group, ports)
+        return spec
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -106,6 +152,27 @@ class Topology:
             self._services_dirty = True
         self._arm()
 
+    def _port_event(self, event: Any, port: Object, old: Object | None) -> None:
+        """What it is in has other members now, and what it is in may be new."""
+        if old is not None and old["spec"] == port["spec"] and event == "MODIFIED":
+            return
+        self._dirty_ports.add(port["spec"].get("id") or "")
+        touched = {id for p in (port, old) if p is not None for id in p["spec"].get("securityGroupIds") or ()}
+        if any(p is not None and is_open(p) for p in (port, old)):
+            default = self._sources.groups.get(DEFAULT_GROUP, namespace_of(port))
+            touched |= {default["spec"].get("id") or ""} if default is not None else set()
+        self._forget_groups(touched)
+        self._arm()
+
+    def _group_event(self, event: Any, group: Object, old: Object | None) -> None:
+        self._forget_groups({group["spec"].get("id") or ""})
+        self._groups_dirty = True
+        self._arm()
+
+    def _forget_groups(self, ids: Iterable[str]) -> None:
+        for id in ids:
+            self._groups_dirty |= self._groups.pop(id, None) is not None
+
     def _service_event(self, event: Any, obj: Object, old: Object | None) -> None:
         self._rules = None
         self._services_dirty = True
@@ -117,7 +184,10 @@ class Topology:
 
     def _tell(self) -> None:
         self._timer = None
-        networks, self._dirty = frozenset(self._dirty), set()
-        services, self._services_dirty = self._services_dirty, False
+        changes = Changes(
+            frozenset(self._dirty), frozenset(self._dirty_ports), self._services_dirty, self._groups_dirty
+        )
+        self._dirty, self._dirty_ports = set(), set()
+        self._services_dirty = self._groups_dirty = False
         for listener in tuple(self._listeners.values()):
-            listener(networks, services)
+            listener(changes)

@@ -10,6 +10,7 @@ from lichen.controllers.base import Key, Mapper, World, by_owner
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
@@ -27,6 +28,7 @@ class ServerController:
         self.servers = world.informer(Server.KIND)
         self.ports = world.informer(Port.KIND)
         self.networks = world.informer(Network.KIND)
+        self.groups = world.informer(SecurityGroup.KIND)
         self.servers.add_index("id", lambda server: [server["spec"].get("id", "")])
         self.networks.add_index("namespace", lambda network: [namespace_of(network)])
         self.watches: Mapping[Kind, Mapper] = {Port.KIND: self._server_of}
@@ -49,9 +51,16 @@ class ServerController:
         }
         addresses = server_addresses(server, ports, labels)
         wanted: Object = {"addresses": addresses, "ips": ", ".join(a["ip"] for a in addresses)}
+        wanted["securityGroups"] = self._groups_of(ports)
         if not (server.get("status") or {}).get("phase"):
             wanted["phase"] = "Pending"
         return patch_status(Server.KIND, server, wanted)
+
+    def _groups_of(self, ports: list[Object]) -> list[str]:
+        """The names, as written, of the security groups of its ports."""
+        named = {(namespace_of(port), name) for port in ports for name in port["spec"].get("securityGroups") or ()}
+        found = ((self.groups.get(name, namespace), name) for namespace, name in sorted(named))
+        return [(group["spec"].get("displayName") or name) if group else name for group, name in found]
 
     def _default_network(self, namespace: str) -> str:
         """The project's only network, else the one that all share."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent asks of an engine. Three protocols; each engine, real or fake, passes the same conformance suite.
+"""What the agent asks of an engine. Five protocols; each engine, real or fake, passes the same conformance suite.
 
 Rules for every driver:
 * Every verb is idempotent: doing what is done already succeeds and changes nothing; removing what is gone succeeds.
@@ -65,6 +65,30 @@ class PortSpec:
     gateway: str = ""
     mtu: int = 1450
     port_security: bool = True
+    groups: tuple[str, ...] | None = None  # ids of its security groups; None: all traffic passes
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule:
+    """Traffic that a security group lets through. protocol: an IP protocol's number, 0 for all; ports: first and last
+    (for ICMP type and code), None for all; remote: a range, or the id of a group, "" for everyone."""
+
+    ingress: bool
+    version: int = 4
+    protocol: int = 0
+    port_min: int | None = None
+    port_max: int | None = None
+    remote_cidr: str = ""
+    remote_group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """A security group: what its ports may receive and send, and the addresses that are in it."""
+
+    id: str
+    rules: tuple[FilterRule, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,15 @@ class NetworkDriver(Protocol):
 
     async def unplug(self, port_id: str) -> None: ...
 
+    async def filter_port(self, port: PortSpec) -> None:
+        """Give a plugged port the port security and the security groups that it is to have now. What is not plugged
+        needs nothing; a group that is not known yet lets nothing through."""
+        ...
+
+    async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
+        """Make exactly these the security groups of this node (replaces the whole set); ports follow at once."""
+        ...
+
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         """Make exactly these the cluster services of this node (replaces the whole set, atomically)."""
         ...
@@ -117,6 +150,90 @@ class Reachable(Protocol):
     async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
         """Connect by TCP, send `data` if there is any, and return the first bytes of the answer, b"" if nothing was
         sent. OSError: it cannot be reached."""
+        ...
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """A volume to make, of `size` bytes: empty, or a copy of one volume, snapshot or image (`image_format`: raw or
+    qcow2) that is not larger."""
+
+    id: str
+    size: int
+    volume_id: str = ""
+    snapshot_id: str = ""
+    image: Path | None = None
+    image_format: str = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What is there: bytes by id."""
+
+    volumes: Mapping[str, int]
+    snapshots: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes of a pool; promised: what its volumes may still come to need of `free`."""
+
+    total: int
+    free: int
+    promised: int
+
+
+class BlockDriver(Protocol):
+    """Volumes and snapshots by id. What a verb made is on disk when it returns, whole or not at all."""
+
+    async def discover(self) -> Blocks: ...
+
+    async def create(self, volume: BlockSpec) -> None:
+        """Permanent: NoSpace, SourceMissing, TooSmall, InvalidImage."""
+        ...
+
+    async def grow(self, volume_id: str, size: int) -> None:
+        """Make the volume `size` bytes, if it is smaller. Permanent: NoSpace, VolumeMissing."""
+        ...
+
+    async def delete(self, volume_id: str) -> None: ...
+
+    async def snapshot(self, snapshot_id: str, volume_id: str) -> None:
+        """Keep the volume as it is now, whether or not it is in use. Permanent: NoSpace, VolumeMissing."""
+        ...
+
+    async def delete_snapshot(self, snapshot_id: str) -> None: ...
+
+    def path(self, volume_id: str) -> Path:
+        """The raw bytes of the volume, a file or a block device."""
+        ...
+
+    async def space(self) -> Space: ...
+
+
+class MountDriver(Protocol):
+    """File systems on volumes, mounted for pods; each at a folder of its own, by the volume's id."""
+
+    async def discover(self) -> frozenset[str]:
+        """Ids of the volumes that are mounted on this machine."""
+        ...
+
+    async def mount(self, volume_id: str, device: Path, *, file_system: str = "ext4", read_only: bool = False) -> None:
+        """Mount the raw bytes at `device`; an empty volume gets a file system first, one whose volume has grown grows
+        too. Permanent: FailedMount."""
+        ...
+
+    async def unmount(self, volume_id: str) -> None: ...
+
+    def folder(self, volume_id: str) -> Path:
+        """Where the volume is, or would be, mounted."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Unmount everything that this driver mounted."""
         ...
 
 

@@ -9,7 +9,7 @@ from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
 from lichen.model.meta import annotations_of, controller_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
-from lichen.model.names import CLUSTER_NETWORK, NETWORK, SYSTEM_NAMESPACE
+from lichen.model.names import CLUSTER_NETWORK, NETWORK, SECURITY_GROUPS, SYSTEM_NAMESPACE
 from lichen.planning.steps import Create, Delete, Note, Patch, Step
 
 POD_OWNER, SERVER_OWNER = "pod", "compute:nova"
@@ -51,7 +51,18 @@ def is_stale(port: Object, device_id: str) -> bool:
 
 
 def _pod_port(pod: Object, namespace: Object | None) -> Object:
-    return _port(pod, pod_port_name(name_of(pod)), pod_network(pod, namespace), POD_OWNER, uid_of(pod))
+    port = _port(pod, pod_port_name(name_of(pod)), pod_network(pod, namespace), POD_OWNER, uid_of(pod))
+    groups = pod_groups(pod, namespace)
+    if groups is not None:
+        port["spec"]["securityGroups"] = groups
+    return port
+
+
+def pod_groups(pod: Object, namespace: Object | None) -> list[str] | None:
+    """The security groups that a pod's annotation, else its namespace's, names; None: all traffic passes."""
+    inherited = annotations_of(namespace).get(SECURITY_GROUPS) if namespace else None
+    said = annotations_of(pod).get(SECURITY_GROUPS, inherited)
+    return None if said is None else [name.strip() for name in said.split(",") if name.strip()]
 
 
 def plan_server_ports(server: Object, ports: Mapping[str, Object], default_network: str) -> list[Step]:
@@ -72,6 +83,8 @@ def plan_server_ports(server: Object, ports: Mapping[str, Object], default_netwo
             fixed = [{"ipAddress": wanted["fixedIp"]}] if wanted.get("fixedIp") else []
             made = _port(server, name, wanted["network"], SERVER_OWNER, typed.spec.id)
             made["spec"] |= {"node": typed.spec.node} | ({"fixedIps": fixed} if fixed else {})
+            if typed.spec.security_groups is not None:
+                made["spec"]["securityGroups"] = typed.spec.security_groups
             steps.append(Create(PORT, made))
     return steps
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lichen.drivers.base import GuestPower, GuestSpec, NetworkSpec, PodSpec, PortSpec, ServiceRule
+from lichen.drivers.base import GroupSpec, GuestPower, GuestSpec, NetworkSpec, PodSpec, PortSpec, ServiceRule
 
 if TYPE_CHECKING:
     from lichen.drivers.fake.containers import FakeContainer
@@ -94,6 +94,7 @@ class FakeMachine:
         self.networks: dict[str, NetworkSpec] = {}
         self.ports: dict[str, PortSpec] = {}
         self.services: tuple[ServiceRule, ...] = ()
+        self.groups: dict[str, GroupSpec] = {}
         self.images: dict[str, str] = {}
         self.guest_listeners: set[Changes] = set()
         self.pod_listeners: set[Changes] = set()
@@ -131,3 +132,4 @@ class FakeMachine:
         self.networks.clear()
         self.ports.clear()
         self.services = ()
+        self.groups = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lichen.drivers.base import ContainerPhase, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import ContainerPhase, GroupSpec, NetworkSpec, PortSpec, ServiceRule
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.model.errors import Temporary
 
@@ -37,6 +37,13 @@ class FakeNetworks:
     async def unplug(self, port_id: str) -> None:
         self._machine.ports.pop(port_id, None)
 
+    async def filter_port(self, port: PortSpec) -> None:
+        if port.id in self._machine.ports:
+            self._machine.ports[port.id] = port
+
+    async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
+        self._machine.groups = {group.id: group for group in groups}
+
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         self._machine.services = rules
 
@@ -44,6 +51,7 @@ class FakeNetworks:
         self._machine.networks.clear()
         self._machine.ports.clear()
         self._machine.services = ()
+        self._machine.groups = {}
 
     async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
         """A simulated container that runs listens on all ports, and answers every page."""

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_interface
@@ -19,6 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from lichen.drivers.base import NetworkSpec, PortSpec
 from lichen.drivers.linuxnet import namespace
 from lichen.drivers.linuxnet.names import GATEWAY, LINK_LOCAL, Names
+from lichen.model.errors import Temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ def ensure_bridge(route: Any, names: Names, network: NetworkSpec) -> int:
         route.link("set", index=link.index, ifalias=names.alias("network", network.id))
     route.link("set", index=link.index, mtu=network.mtu, state="up")
     return link.index
+
+
+def let_connections_be_followed(route: Any, bridge: int) -> None:
+    """Packets between this bridge's ports pass the inet family's hooks too. Temporary: the kernel cannot."""
+    if not Path("/proc/sys/net/bridge").exists():
+        subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True)
+        if not Path("/proc/sys/net/bridge").exists():
+            raise Temporary("Security groups need the kernel's br_netfilter: modprobe br_netfilter", delay=30)
+    route.link("set", index=bridge, kind="bridge", br_nf_call_iptables=1, br_nf_call_ip6tables=1)
 
 
 def ensure_gateway(route: Any, names: Names, network: NetworkSpec, bridge: int, netns: Path) -> None:

@@ -30,6 +30,11 @@ class Names:
     def bridge(self, network_id: str) -> str:
         return f"{self.prefix}b{short(network_id)}"
 
+    @property
+    def bridges(self) -> str:
+        """How the names of all bridges begin."""
+        return f"{self.prefix}b"
+
     def tap(self, port_id: str) -> str:
         return f"{self.prefix}t{short(port_id)}"
 

@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from lichen.drivers.base import NetworkSpec, PortSpec, ServiceRule
-from lichen.drivers.linuxnet import dhcp, links, namespace, nft, rules
+from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, rules
 from lichen.drivers.linuxnet.keepers import Keepers
 from lichen.drivers.linuxnet.names import Names, short
 from lichen.drivers.linuxnet.reach import reach
@@ -40,6 +40,7 @@ class LinuxNetworks:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="linuxnet")
         self._rules: dict[str, tuple[ServiceRule, ...]] = {}
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
+        self._groups: dict[str, str] = {}  # security group id → the nft text it has
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
         self._keepers = Keepers(self._mend)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,12 @@ class LinuxNetworks:
 
     async def unplug(self, port_id: str) -> None:
         await self._do(self._unplug, port_id)
+
+    async def filter_port(self, port: PortSpec) -> None:
+        await self._do(self._filter_port, port)
+
+    async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
+        await self._do(self._ensure_groups, groups)
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         await self._do(self._ensure_services, rules)
@@ -120,20 +127,23 @@ class LinuxNetworks:
         with links.netlink() as route:
             links.delete(route, self._names.bridge(network_id))
             links.delete(route, self._names.veth(network_id))
+        if self._guards:
+            self._filter(filters.no_zone(self._names.namespace, self._names.bridge(network_id), network_id))
         dhcp.stop(self._folder(network_id))  # without its bridge no driver starts it again
         namespace.remove(self.netns(network_id))
         self._applied.pop(network_id, None)
 
     def _plug_tap(self, port: PortSpec) -> str:
         with links.netlink() as route:
-            tap = links.ensure_tap(route, self._names, port, self._bridge(route, port))
-        self._guard(tap, port)
+            bridge = self._bridge(route, port)
+            tap = links.ensure_tap(route, self._names, port, bridge)
+            self._guard(route, bridge, tap, port)
         return tap
 
     def _plug_namespace(self, port: PortSpec, netns: Path, interface: str) -> None:
         with links.netlink() as route:
             bridge = self._bridge(route, port)
-            self._guard(self._names.veth(port.id), port)
+            self._guard(route, bridge, self._names.veth(port.id), port)
             try:
                 links.ensure_veth(route, self._names, port, bridge, netns, interface)
             except FileNotFoundError as error:
@@ -145,26 +155,53 @@ class LinuxNetworks:
             raise Temporary(f"Network {port.network_id} is not on this node yet")
         return link.index
 
-    def _guard(self, interface: str, port: PortSpec) -> None:
+    def _guard(self, route: Any, bridge: int, interface: str, port: PortSpec) -> None:
         table = self._names.namespace
-        text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
+        if port.port_security:
+            text = rules.guard_port(table, interface, port)
+        else:
+            text = rules.free_port(table, interface)
+        if port.port_security and port.groups is not None:
+            links.let_connections_be_followed(route, bridge)
+            text += filters.guard_port(table, interface, port.groups)
+            text += filters.zone(table, self._names.bridge(port.network_id), port.network_id)
+        else:
+            text += filters.free_port(table, interface)
         if self._guards.get(interface) != text:
             self._filter(text)
             self._guards[interface] = text
 
+    def _filter_port(self, port: PortSpec) -> None:
+        with links.netlink() as route:
+            for interface in (self._names.tap(port.id), self._names.veth(port.id)):
+                link = links.find(route, interface)
+                if link is not None and link.master:
+                    self._guard(route, link.master, interface, port)
+
+    def _ensure_groups(self, wanted: tuple[GroupSpec, ...]) -> None:
+        table = self._names.namespace
+        texts = {spec.id: filters.group(table, spec) for spec in wanted}
+        texts |= {gone: filters.no_group(table, gone) for gone in self._groups.keys() - texts.keys()}
+        changed = [text for group, text in texts.items() if self._groups.get(group) != text]
+        if changed:
+            self._filter("".join(changed))
+        self._groups = {spec.id: texts[spec.id] for spec in wanted}
+
     def _filter(self, text: str) -> None:
-        """Change the ports' filters, in the table that is made by the first of them."""
-        base = "" if self._guards else rules.base_table(self._names.namespace)
+        """Change the ports' filters, in the tables that are made by the first of them."""
+        base = rules.base_table(self._names.namespace) + filters.base_table(self._names.namespace, self._names.bridges)
+        known = self._guards or self._groups
         try:
-            nft.apply(base + text)
-        except Temporary:  # somebody flushed the table
-            nft.apply(rules.base_table(self._names.namespace) + text)
+            nft.apply(text if known else base + text)
+        except Temporary:  # somebody flushed the tables
+            nft.apply(base + "".join(self._groups.values()) + text)
 
     def _unplug(self, port_id: str) -> None:
         with links.netlink() as route:
             for interface in (self._names.tap(port_id), self._names.veth(port_id)):
                 if links.delete(route, interface) or interface in self._guards:
-                    self._filter(rules.free_port(self._names.namespace, interface))
+                    table = self._names.namespace
+                    self._filter(rules.free_port(table, interface) + filters.free_port(table, interface))
                     self._guards.pop(interface, None)
 
     def _ensure_services(self, wanted: tuple[ServiceRule, ...]) -> None:
@@ -195,7 +232,8 @@ class LinuxNetworks:
                     links.delete(route, name)
         for path in self._run_dir.glob("netns/*"):
             namespace.remove(path)
-        nft.apply(rules.drop_table("bridge", self._names.namespace))
+        for family in ("bridge", "inet"):
+            nft.apply(rules.drop_table(family, self._names.namespace))
         for folder in self._run_dir.glob("dhcp/*"):
             dhcp.stop(folder)
         shutil.rmtree(self._run_dir, ignore_errors=True)

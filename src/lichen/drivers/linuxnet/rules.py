@@ -16,9 +16,15 @@ def base_table(table: str) -> str:
     return f"""
 add table bridge {table}
 add map bridge {table} ports {{ type ifname : verdict; }}
+add map bridge {table} marks {{ type ifname : mark; }}
 add chain bridge {table} incoming {{ type filter hook prerouting priority -300; policy accept; }}
 flush chain bridge {table} incoming
+add rule bridge {table} incoming meta mark set iifname map @marks
 add rule bridge {table} incoming iifname vmap @ports
+add chain bridge {table} delivered {{ type filter hook forward priority -200; policy accept; }}
+flush chain bridge {table} delivered
+add rule bridge {table} delivered meta mark set 0
+add rule bridge {table} delivered meta mark set oifname map @marks
 """
 
 

@@ -13,6 +13,7 @@ from lichen.kernel.admission.ownership import Placement, Protected
 from lichen.kernel.admission.pods import Pods
 from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
+from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.services import Services
 
 
@@ -28,6 +29,8 @@ def standard_plugins() -> list[Plugin]:
         Keypairs(),
         Networks(),
         Subnets(addresses),
+        SecurityGroups(),
+        PortGroups(),
         Ports(addresses),
         Services(),
         Pods(),

@@ -148,7 +148,7 @@ def _node_rules() -> list[Object]:
         rule([""], ["namespaces", "services", "endpoints", "serviceaccounts"], READ),
         rule([""], ["configmaps", "secrets"], ["get"]),
         rule(["discovery.k8s.io"], ["endpointslices"], READ),
-        rule(["network.lichen.dev"], ["networks", "subnets"], READ),
+        rule(["network.lichen.dev"], ["networks", "subnets", "securitygroups", "routers", "floatingips"], READ),
         rule(["image.lichen.dev"], ["images"], READ),
         rule(["compute.lichen.dev"], ["keypairs", "flavors"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),

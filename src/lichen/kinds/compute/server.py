@@ -65,6 +65,11 @@ class Server(Resource):
         networks: list[ServerNetwork] | None = field(
             "Interfaces, in order. Absent: the one network that the project can use; empty: none.", default=None
         )
+        security_groups: list[str] | None = field(
+            "Security groups of this namespace for the ports that are made for it; absent: `default`.",
+            default=None,
+            to="SecurityGroup",
+        )
         keypair: str = field("Key put into the guest.", default="", to="Keypair", openstack="key_name")
         user_data_secret: str = field("Secret of this namespace whose key `userdata` the guest gets.", default="")
         config_drive: bool = field("Give the guest a config drive.", default=True, openstack="config_drive")
@@ -106,6 +111,7 @@ class Server(Resource):
         )
         addresses: list[ServerAddress] = field("Addresses.", default_factory=list)
         ips: str = field("Addresses in one line.", default="", column="IP")
+        security_groups: list[str] = field("Names of its ports' security groups.", default_factory=list)
         launched_at: str = field("When it first ran, RFC 3339.", default="", openstack="OS-SRV-USG:launched_at")
         started_at: str = field("When the guest was last started, RFC 3339.", default="")
         rebooted_at: str = field("The spec.rebootedAt that was last carried out.", default="")

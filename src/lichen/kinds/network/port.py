@@ -67,6 +67,13 @@ class Port(Resource):
             openstack="device_id",
             selectable=True,
         )
+        security_groups: list[str] | None = field(
+            "Security groups of this namespace, by name. Absent: `default` for a server's port, no filter for a pod's; "
+            "empty: nothing passes.",
+            default=None,
+            to="SecurityGroup",
+        )
+        security_group_ids: list[str] | None = field("Ids of those groups, pinned at admission.", default=None)
         node: str = field("Node that is to carry it.", default="", openstack="binding:host_id", selectable=True)
         admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
         tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")

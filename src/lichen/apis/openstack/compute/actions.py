@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from lichen.apis.openstack.compute.security_groups import add_group, remove_group
 from lichen.apis.openstack.compute.server_state import server_state
 from lichen.apis.openstack.compute.servers import find, patch_spec
 from lichen.apis.openstack.reply import Reply, accepted, no_content
@@ -84,6 +85,8 @@ ACTIONS: dict[str, Action] = {
     "reboot": _reboot,
     "os-getConsoleOutput": _console_output,
     "forceDelete": _force_delete,
+    "addSecurityGroup": add_group,
+    "removeSecurityGroup": remove_group,
 }
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from lichen.apis.openstack import body, objects
 from lichen.apis.openstack.compute import flavors, keypairs
+from lichen.apis.openstack.compute.security_groups import wanted_groups
 from lichen.apis.openstack.compute.server_networks import networks_of
 from lichen.apis.openstack.compute.server_parts import checked_metadata, checked_tags
 from lichen.apis.openstack.compute.server_views import links
@@ -109,7 +110,6 @@ async def _read(req: Request, document: Object) -> ServerCreate:
             raise BadRequest(f"{name} is not supported by this cloud.")
     if wanted.disk_config != "MANUAL":
         raise BadRequest("OS-DCF:diskConfig must be MANUAL: this cloud changes nothing inside of images.")
-    _check_security_groups(wanted)
     _check_count(wanted)
     if "networks" not in raw and req.since(2, 37):
         raise BadRequest("Invalid input for field/attribute server: 'networks' is a required property")
@@ -135,6 +135,7 @@ async def _spec(req: Request, wanted: ServerCreate) -> tuple[Object, bytes | Non
         spec["keypair"] = await _keypair(req, wanted.key_name)
     spec |= await _placement(req, wanted)
     spec["networks"] = await networks_of(req, wanted.networks)
+    spec |= await wanted_groups(req, wanted.security_groups)
     _check_name(wanted)
     return spec, _user_data(wanted.user_data)
 
@@ -284,12 +285,6 @@ def _user_data(text: str | None) -> bytes | None:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         raise BadRequest("Invalid input for field/attribute user_data: it is not 'base64'.") from None
-
-
-def _check_security_groups(wanted: ServerCreate) -> None:
-    for group in wanted.security_groups or []:
-        if set(group) != {"name"} or group["name"] != "default":
-            raise BadRequest(f"Unable to find security_group with name or id '{group.get('name')}'")
 
 
 def _check_count(wanted: ServerCreate) -> None:

@@ -68,6 +68,9 @@ def server_view(obj: Object, names: Names, version: Version, *, single: bool = F
         **_placement(obj, names),
         **_since(obj, names, version, single),
     }
+    groups = (obj.get("status") or {}).get("securityGroups") or []
+    if groups:
+        view["security_groups"] = [{"name": name} for name in groups]
     fault = _fault(obj, names)
     if fault:
         view["fault"] = fault

@@ -11,6 +11,7 @@ from lichen.apis.openstack.compute import (
     hosts,
     keypairs,
     limits,
+    security_groups,
     server_create,
     server_parts,
     servers,
@@ -39,6 +40,7 @@ SERVERS = (
     Route("DELETE", "/v2.1/servers/{id}/tags/{tag}", server_parts.remove_tag, since=(2, 26)),
     Route("GET", "/v2.1/servers/{id}/ips", server_parts.list_addresses),
     Route("GET", "/v2.1/servers/{id}/ips/{network}", server_parts.show_addresses),
+    Route("GET", "/v2.1/servers/{id}/os-security-groups", security_groups.list_groups),
     Route("GET", "/v2.1/servers/{id}/os-interface", server_parts.list_interfaces),
     Route("GET", "/v2.1/servers/{id}/os-interface/{port_id}", server_parts.show_interface),
 )

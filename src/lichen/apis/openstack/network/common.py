@@ -12,6 +12,7 @@ from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Forbidden, NotFound
@@ -19,7 +20,7 @@ from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
 from lichen.model.names import PROJECT_ID
 
-KINDS = (Network.KIND, Subnet.KIND, Port.KIND)
+KINDS = (Network.KIND, Subnet.KIND, Port.KIND, SecurityGroup.KIND)
 
 
 async def target_namespace(req: Request, attributes: Object) -> str:

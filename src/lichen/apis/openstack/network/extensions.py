@@ -21,6 +21,8 @@ EXTENSIONS = {
     "project-id": "project_id beside tenant_id",
     "provider": "Segments of networks (for the cloud's admin)",
     "quotas": "Limits of a project",
+    "security-group": "Security groups and their rules",
+    "security-groups-normalized-cidr": "The range of a rule as it is understood",
     "sorting": "Lists in order",
     "standard-attr-description": "Descriptions",
     "standard-attr-revisions": "Count of changes of a resource",
@@ -49,7 +51,7 @@ async def show_extension(req: Request, alias: str) -> Reply:
     return Reply({"extension": _view(alias)})
 
 
-RESOURCES = ("network", "subnet", "port")
+RESOURCES = ("network", "subnet", "port", "security-group", "security-group-rule")
 
 
 async def list_resources(req: Request) -> Reply:
@@ -58,8 +60,8 @@ async def list_resources(req: Request) -> Reply:
         {
             "resources": [
                 {
-                    "name": name,
-                    "collection": name + "s",
+                    "name": name.replace("-", "_"),
+                    "collection": name.replace("-", "_") + "s",
                     "links": [{"rel": "self", "href": req.url(f"/v2.0/{name}s")}],
                 }
                 for name in RESOURCES

@@ -8,6 +8,7 @@ from lichen.apis.openstack.network.attributes import bodies, invalid, one_body, 
 from lichen.apis.openstack.network.common import create_all, remove, see, visible
 from lichen.apis.openstack.network.common import target_namespace as namespace_for
 from lichen.apis.openstack.network.filters import Json, listing, only_fields
+from lichen.apis.openstack.network.securitygroups import names_of
 from lichen.apis.openstack.network.views import port_view
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.reply import Reply, created
@@ -23,7 +24,7 @@ ATTRIBUTES = frozenset(
     {
         "id", "name", "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner",
         "fixed_ips", "tenant_id", "project_id", "description", "revision_number", "created_at", "updated_at",
-        "binding:host_id", "binding:vnic_type", "binding:vif_type",
+        "binding:host_id", "binding:vnic_type", "binding:vif_type", "security_groups",
     }
 )  # fmt: skip
 _APART = ("fixed_ips", "network_id", "security_groups", "binding:vnic_type", "binding:profile")
@@ -53,6 +54,8 @@ async def update_port(req: Request, id: str) -> Reply:
     if "fixed_ips" in attributes:
         network = await see(req, Network.KIND, port["spec"]["networkId"])
         spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
+    if "security_groups" in attributes:
+        spec["securityGroups"] = await names_of(req, attributes["security_groups"], namespace_of(port))
     changed = await req.state.patch(Port.KIND, name_of(port), namespace_of(port), {"spec": spec})
     return Reply({"port": (await views(req, [changed]))[0]})
 
@@ -78,6 +81,8 @@ async def _create(req: Request, attributes: Object) -> Object:
     spec = to_spec(attributes, Port.Spec, apart=_APART, read_only=_READ_ONLY)
     if "fixed_ips" in attributes:
         spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
+    if attributes.get("security_groups") is not None:
+        spec["securityGroups"] = await names_of(req, attributes["security_groups"], namespace)
     spec |= {"network": reference(network, namespace), "displayName": spec.get("displayName", "")}
     return await objects.create(req, Port.KIND, spec["displayName"], spec, namespace=namespace)
 
@@ -88,8 +93,6 @@ def reference(obj: Object, namespace: str) -> str:
 
 
 def _check_unsupported(attributes: Object) -> None:
-    if attributes.get("security_groups"):
-        raise invalid("security groups are not supported by this cloud")
     if attributes.get("binding:vnic_type", "normal") != "normal":
         raise invalid("only binding:vnic_type normal is supported")
     if attributes.get("binding:profile"):

@@ -10,12 +10,15 @@ from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE, RESOURCE_QUOTA
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.kind import Kind
 from lichen.model.meta import labels_of, name_of, namespace_of
 from lichen.model.names import PROJECT_ID
 
-_RESOURCES: dict[str, Kind] = {"network": Network.KIND, "subnet": Subnet.KIND, "port": Port.KIND}
+_RESOURCES: dict[str, Kind] = {
+    "network": Network.KIND, "subnet": Subnet.KIND, "port": Port.KIND, "security_group": SecurityGroup.KIND,
+}  # fmt: skip
 
 
 async def show_quota(req: Request, project_id: str) -> Reply:

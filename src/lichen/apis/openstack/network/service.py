@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network service's ROUTES. What is not listed (routers, floating IPs, security groups) is not found, as in a
-Neutron without the extension."""
+"""The network service's ROUTES. What is not listed is not found, as in a Neutron without the extension."""
 
 from __future__ import annotations
 
 from lichen.apis.openstack import faults
-from lichen.apis.openstack.network import agents, extensions, networks, ports, quotas, subnets, tags
+from lichen.apis.openstack.network import (
+    agents,
+    extensions,
+    networks,
+    ports,
+    quotas,
+    securitygrouprules,
+    securitygroups,
+    subnets,
+    tags,
+)
 from lichen.apis.openstack.network.words import spoken
 from lichen.apis.openstack.routing import Route, Service
 
@@ -39,6 +48,16 @@ ROUTES = (
     Route("GET", "/v2.0/ports/{id}", ports.show_port),
     Route("PUT", "/v2.0/ports/{id}", spoken(ports.update_port)),
     Route("DELETE", "/v2.0/ports/{id}", spoken(ports.delete_port)),
+    Route("GET", "/v2.0/security-groups", securitygroups.list_groups),
+    Route("POST", "/v2.0/security-groups", spoken(securitygroups.create_group), "project"),
+    Route("GET", "/v2.0/security-groups/{id}", securitygroups.show_group),
+    Route("PUT", "/v2.0/security-groups/{id}", spoken(securitygroups.update_group)),
+    Route("DELETE", "/v2.0/security-groups/{id}", spoken(securitygroups.delete_group)),
+    Route("GET", "/v2.0/security-group-rules", securitygrouprules.list_rules),
+    Route("POST", "/v2.0/security-group-rules", spoken(securitygrouprules.create_rule), "project"),
+    Route("GET", "/v2.0/security-group-rules/{id}", securitygrouprules.show_rule),
+    Route("DELETE", "/v2.0/security-group-rules/{id}", spoken(securitygrouprules.delete_rule)),
+    *_tag_routes("security-groups"),
     *_tag_routes("networks"),
     *_tag_routes("subnets"),
     *_tag_routes("ports"),

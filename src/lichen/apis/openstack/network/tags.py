@@ -9,13 +9,14 @@ from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of, revision_of
 
-_KINDS = {"networks": Network.KIND, "subnets": Subnet.KIND, "ports": Port.KIND}
+_KINDS = {"networks": Network.KIND, "subnets": Subnet.KIND, "ports": Port.KIND, "security-groups": SecurityGroup.KIND}
 MOST = 50
 """Tags on one resource, as in Neutron."""
 

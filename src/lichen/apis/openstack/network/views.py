@@ -73,7 +73,7 @@ def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool 
             {"subnet_id": ip.get("subnetId", ""), "ip_address": ip.get("ipAddress", "")}
             for ip in spec.get("fixedIps") or []
         ],
-        "security_groups": [],
+        "security_groups": list(spec.get("securityGroupIds") or []),
         "port_security_enabled": port_security,
         "binding:vnic_type": "normal",
     }
@@ -86,6 +86,39 @@ def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool 
             "binding:profile": {},
         }
     return view
+
+
+def security_group_view(obj: Object, project_id: str) -> Json:
+    spec = obj["spec"]
+    return {
+        **_common(obj, project_id),
+        "stateful": True,
+        "shared": False,
+        "security_group_rules": [security_group_rule_view(r, obj, project_id) for r in spec.get("rules") or []],
+    }
+
+
+def security_group_rule_view(rule: Object, group: Object, project_id: str) -> Json:
+    """A rule and, for its times and its count of changes, its group."""
+    common = _common(group, project_id)
+    kept = ("tenant_id", "project_id", "created_at", "updated_at", "revision_number")
+    return {
+        **{name: common[name] for name in kept},
+        "id": rule["id"],
+        "security_group_id": group["spec"]["id"],
+        "direction": rule["direction"],
+        "ethertype": rule.get("etherType") or "IPv4",
+        "protocol": rule.get("protocol") or None,
+        "port_range_min": rule.get("portMin"),
+        "port_range_max": rule.get("portMax"),
+        "remote_ip_prefix": rule.get("remoteCidr") or None,
+        "normalized_cidr": rule.get("remoteCidr") or None,
+        "remote_group_id": rule.get("remoteGroupId") or None,
+        "remote_address_group_id": None,
+        "description": rule.get("description", ""),
+        "belongs_to_default_sg": group["metadata"]["name"] == "default",
+        "tags": [],
+    }
 
 
 def ip_version(cidr: str) -> int:

@@ -12,6 +12,7 @@ from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.routing import Handler
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import FixedIP, Port
+from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import camel
 from lichen.model.errors import ApiError, BadRequest, Cause, Conflict, Invalid
@@ -22,8 +23,16 @@ _CONFLICTS = (
     ("mac address", "MacAddressInUse"),
     ("ports still in use on the network", "NetworkInUse"),
     ("have an IP allocation from", "SubnetInUse"),
+    ("Security Group", "SecurityGroupInUse"),
+    ("removing default security group", "SecurityGroupCannotRemoveDefault"),
 )
 _FAULTS = (
+    ("Security group rule already exists", "SecurityGroupRuleExists", 409),
+    ("is no IP protocol", "SecurityGroupRuleInvalidProtocol", 400),
+    ("a range of ports has", "SecurityGroupInvalidPortRange", 400),
+    ("an ICMP type and code", "SecurityGroupInvalidIcmpValue", 400),
+    ("an ICMP code needs a type", "SecurityGroupMissingIcmpType", 400),
+    ("only one of remoteCidr", "SecurityGroupMultipleRemoteEntites", 400),
     ("pools must not overlap", "OverlappingAllocationPools", 409),
     ("must not hold the gateway", "GatewayConflictWithAllocationPools", 409),
     ("start must not be behind end", "InvalidAllocationPool", 400),
@@ -31,7 +40,7 @@ _FAULTS = (
 )
 _NAMES = {
     (info.wire or camel(name)): info.openstack
-    for shape in (Network.Spec, Subnet.Spec, Port.Spec, FixedIP)
+    for shape in (Network.Spec, Subnet.Spec, Port.Spec, FixedIP, SecurityGroup.Spec, SecurityGroupRule)
     for name, info in shape.declared_fields.items()
     if info.openstack
 }

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Security groups through both real clients, on a simulated cloud."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conformance.cloud import Here, a_qcow2, until
+
+
+def test_security_groups_follow_a_server_through_the_cli(cloud: Here):
+    tell, ok = cloud.openstack_json, cloud.openstack_ok
+    disk = a_qcow2(cloud.folder / "guarded.qcow2")
+    tell("image", "create", "guarded", "--file", str(disk), "--disk-format", "qcow2")
+    assert "default" in [row["Name"] for row in tell("security group", "list")]
+    web = tell("security group", "create", "web")
+    rule = tell("security group", "rule", "create", "--proto", "tcp", "--dst-port", "80:81", "web")
+    assert (rule["port_range_min"], rule["port_range_max"]) == (80, 81)
+    assert rule["id"] in [row["ID"] for row in tell("security group", "rule", "list", "web")]
+    assert tell("security group", "rule", "show", rule["id"])["security_group_id"] == web["id"]
+    tell("network", "create", "green")
+    tell("subnet", "create", "--network", "green", "--subnet-range", "10.17.0.0/24", "green-4")
+    server = tell(
+        "server", "create", "guarded", "--image", "guarded", "--flavor", "m1.tiny", "--network", "green",
+        "--security-group", "web", "--wait",
+    )  # fmt: skip
+    assert server["security_groups"] == [{"name": "web"}]
+    assert "in use" in cloud.openstack_refused("security group", "delete", "web")
+    ok("server", "add", "security", "group", "guarded", "default")
+    ports = tell("port", "list", "--server", "guarded")
+    (port,) = [tell("port", "show", row["ID"]) for row in ports]
+    assert web["id"] in port["security_group_ids"] and len(port["security_group_ids"]) == 2
+    until("shown", lambda: len(tell("server", "show", "guarded")["security_groups"]) == 2)
+    ok("server", "remove", "security", "group", "guarded", "web")
+    assert tell("port", "show", port["id"])["security_group_ids"] != port["security_group_ids"]
+    ok("security", "group", "rule", "delete", rule["id"])
+    ok("security", "group", "delete", "web")
+    ok("server", "delete", "--wait", "guarded")
+    ok("network", "delete", "green")
+    ok("image", "delete", "guarded")
+
+
+def test_a_group_is_applied_with_kubectl_and_seen_by_openstack(cloud: Here):
+    group = {
+        "apiVersion": "network.lichen.dev/v1",
+        "kind": "SecurityGroup",
+        "metadata": {"name": "pages", "namespace": "demo"},
+        "spec": {"rules": [{"direction": "ingress", "protocol": "tcp", "portMin": 443, "portMax": 443}]},
+    }
+    cloud.kubectl_ok("apply", "-f", "-", input=json.dumps(group))
+    (first,) = cloud.openstack_json("security group", "rule", "list", "pages")
+    group["spec"]["rules"].append({"direction": "egress"})  # type: ignore[index]
+    cloud.kubectl_ok("apply", "-f", "-", input=json.dumps(group))
+    ids = [row["ID"] for row in cloud.openstack_json("security group", "rule", "list", "pages")]
+    assert ids[0] == first["ID"] and len(ids) == 2
+    cloud.kubectl_ok("-n", "demo", "delete", "sg", "pages")
