@@ -20,7 +20,6 @@ from lichen.model.errors import (
     Invalid,
     NotFound,
     TooLarge,
-    UnsupportedMediaType,
 )
 from lichen.model.kind import new_object
 from lichen.model.state import Caller, PatchType, Preconditions, WriteOptions
@@ -153,12 +152,6 @@ async def test_a_dry_run_answers_and_changes_nothing(session: Session) -> None:
     service["spec"] = {"ports": [{"port": 80}], "clusterIP": "10.96.0.77"}
     await session.create(SERVICE, service, dry)
     await session.create(SERVICE, service)
-
-
-async def test_server_side_apply_is_refused_in_words(session: Session) -> None:
-    await session.create(CONFIG_MAP, a_map())
-    with pytest.raises(UnsupportedMediaType, match="server-side apply"):
-        await session.patch(CONFIG_MAP, "m", "default", {}, type=PatchType.APPLY)
 
 
 async def test_a_patch_cannot_rename(session: Session) -> None:

@@ -14,6 +14,7 @@ from lichen.kernel.admission.chain import Chain
 from lichen.kernel.admission.standard import standard_plugins
 from lichen.kernel.bootstrap import bootstrap
 from lichen.kernel.custom.custom import Definitions
+from lichen.kernel.managed.managers import Tracking
 from lichen.kernel.schema import Schemas
 from lichen.kernel.session import Session
 from lichen.kernel.views import Views
@@ -49,7 +50,8 @@ class Kernel:
         self.custom = Definitions(self)
         self.admission.append(self.custom)
         self.views = Views(self.catalog, self.schemas, {})
-        self.writes = Writes(self.store, self.schemas, self.admission, self.clock)
+        self.tracking = Tracking(self.catalog)
+        self.writes = Writes(self.store, self.schemas, self.admission, self.clock, self.tracking)
 
     async def start(self) -> None:
         """Serve installed kinds; make what every cloud has: system namespaces, classes, the shared network. Safe to

@@ -18,11 +18,6 @@ from lichen.model.state import PatchType
 
 def patched(catalog: Catalog, kind: Kind, subresource: str, obj: Object, patch: Any, type: PatchType) -> Object:
     """A changed copy of `obj`, which stays the same object whatever the patch says. BadRequest, Invalid."""
-    if type is PatchType.APPLY:
-        raise UnsupportedMediaType(
-            "server-side apply is not supported yet: use kubectl apply without --server-side, or one of "
-            + ", ".join(t for t in PatchType if t is not PatchType.APPLY)
-        )
     new = _apply(catalog, kind, subresource, obj, patch, type)
     if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
         raise BadRequest("the patch leaves nothing of the object's metadata")

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lichen.kernel import subresources
+from lichen.kernel import applying, subresources
 from lichen.kernel.patching import patched
 from lichen.kernel.views import ShownWatcher, shown_events, shown_raw
 from lichen.kernel.writes import Moved
@@ -39,7 +39,11 @@ ANY = Preconditions()
 
 
 class Session:
-    """One caller's State. Cheap: make one per request."""
+    """One caller's State. Cheap: make one per request.
+
+    agent: what its program calls itself, for fields that it writes without naming a manager. created: an apply made the
+    object that it returned.
+    """
 
     def __init__(self, kernel: Kernel, caller: Caller) -> None:
         self._kernel = kernel
@@ -47,6 +51,8 @@ class Session:
         self._writes = kernel.writes
         self._views = kernel.views
         self.caller = caller
+        self.agent = ""
+        self.created = False
 
     async def authorize(self, verb: str, kind: Kind, name: str, namespace: str, subresource: str = "") -> None:
         """Forbidden: the caller may not."""
@@ -189,14 +195,15 @@ class Session:
         if "list" not in kind.verbs:
             raise MethodNotAllowed(f"{kind.resource} cannot be created here", kind=kind.plural, group=kind.group)
         if kind.installed:
-            self._begin_installed(kind, options)
+            self.begin(kind, options)
         view = self._views.of(kind)
         if view is None:
             return await self._writes.create(self.caller, kind, obj, options)
         kept = view.kept(self._kernel.schemas.of(kind).decode(obj, options))
-        return view.shown(await self._writes.create(self.caller, view.storage, kept, unchecked(options)))
+        return view.shown(await self._writes.create(self.caller, view.storage, kept, applying.unchecked(options)))
 
-    def _begin_installed(self, kind: Kind, options: WriteOptions) -> None:
+    def begin(self, kind: Kind, options: WriteOptions) -> None:
+        """MethodNotAllowed: the kind is installed and being taken away. Tells of a version that is deprecated."""
         self._kernel.custom.refuse_new(kind)
         installed = self._kernel.catalog.installed(kind)
         if installed is not None and installed.warning:
@@ -212,12 +219,15 @@ class Session:
             raise BadRequest("name is required")
         self._check("update", kind, namespace, name, subresource)
         if subresource == "scale":
-            return await subresources.update_scale(self._kernel, self.caller, kind, obj, options)
+            return await subresources.update_scale(self._kernel, self.caller, kind, obj, options, self.agent)
         view = self._views.of(kind)
         if view is None:
-            return await self._writes.update(self.caller, kind, obj, subresource, options)
+            return await self._writes.update(self.caller, kind, obj, subresource, options, agent=self.agent)
         kept = view.kept(self._kernel.schemas.of(kind).decode(obj, options))
-        return view.shown(await self._writes.update(self.caller, view.storage, kept, subresource, unchecked(options)))
+        plain = applying.unchecked(options)
+        return view.shown(
+            await self._writes.update(self.caller, view.storage, kept, subresource, plain, agent=self.agent)
+        )
 
     async def patch(
         self,
@@ -232,6 +242,8 @@ class Session:
     ) -> Object:
         kind = self._kernel.known(kind)
         self._check("patch", kind, namespace, name, subresource)
+        if type is PatchType.APPLY:
+            return await applying.apply(self._kernel, self, kind, name, namespace, patch, subresource, options)
         for _ in range(_PATCH_ATTEMPTS):
             try:
                 return await self._patch_once(kind, name, namespace, patch, type, subresource, options)
@@ -257,11 +269,13 @@ class Session:
         seen = subresources.view(self._kernel, kind, subresource, whole)
         new = patched(self._kernel.catalog, kind, subresource, seen, patch, type)
         if subresource == "scale":
-            return await subresources.update_scale(self._kernel, self.caller, kind, new, options)
+            return await subresources.update_scale(self._kernel, self.caller, kind, new, options, self.agent)
         if view is None:
-            return await self._writes.update(self.caller, kind, new, subresource, options, read=stored)
+            return await self._writes.update(
+                self.caller, kind, new, subresource, options, read=stored, agent=self.agent
+            )
         kept = view.kept(self._kernel.schemas.of(kind).decode(new, options))
-        plain = unchecked(options)
+        plain = applying.unchecked(options)
         return view.shown(await self._writes.update(self.caller, view.storage, kept, subresource, plain, read=stored))
 
     async def delete(
@@ -320,11 +334,6 @@ class Session:
             except NotFound:
                 continue
         return gone
-
-
-def unchecked(options: WriteOptions) -> WriteOptions:
-    """The same for an object whose unknown fields have been told already."""
-    return replace(options, field_validation="Ignore")
 
 
 def _metadata(obj: Any) -> Object:

@@ -91,7 +91,9 @@ def _selector(selector: Object) -> str:
     return ",".join(terms)
 
 
-async def update_scale(kernel: Kernel, caller: Caller, kind: Kind, obj: Object, options: WriteOptions) -> Object:
+async def update_scale(
+    kernel: Kernel, caller: Caller, kind: Kind, obj: Object, options: WriteOptions, agent: str = ""
+) -> Object:
     """Set a workload's replicas; returns its Scale."""
     body = kernel.schemas.named(SCALE, definition_name("autoscaling", "v1", "Scale")).decode(obj, options)
     metadata = body["metadata"]
@@ -105,7 +107,8 @@ async def update_scale(kernel: Kernel, caller: Caller, kind: Kind, obj: Object, 
     for field in path[:-1]:
         part = part.setdefault(field, {})
     part[path[-1]] = (body.get("spec") or {}).get("replicas", 0)
-    written = await kernel.writes.update(caller, kernel.views.stored(kind), stored, "", options)
+    writes, held = kernel.writes, kernel.views.stored(kind)
+    written = await writes.update(caller, held, stored, "", options, agent=agent, part="scale")
     return scale_of(kernel, kind, written)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,8 @@ from lichen.kernel.access import Clock, Store
 from lichen.kernel.admission import Request
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.deletion import check_preconditions, is_over, plan_deletion
+from lichen.kernel.managed.managers import UPDATE, Tracking, Who, is_reset
+from lichen.kernel.managed.managers import read as read_managers
 from lichen.kernel.schema import Schemas
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.faults import Faults
@@ -32,14 +34,18 @@ encode = msgspec.json.Encoder().encode
 class Writes:
     """create, update and delete, shared by all sessions of a kernel."""
 
-    def __init__(self, store: Store, schemas: Schemas, admission: Chain, clock: Clock) -> None:
+    def __init__(self, store: Store, schemas: Schemas, admission: Chain, clock: Clock, tracking: Tracking) -> None:
         self._store = store
+        self._tracking = tracking
         self._schemas = schemas
         self._admission = admission
         self._clock = clock
 
-    async def create(self, caller: Caller, kind: Kind, obj: Object, options: WriteOptions) -> Object:
-        """Store a new object. AlreadyExists, BadRequest, Forbidden, Invalid."""
+    async def create(
+        self, caller: Caller, kind: Kind, obj: Object, options: WriteOptions, *, managed: list[Object] | None = None
+    ) -> Object:
+        """Store a new object. managed: its managedFields, if it is applied. AlreadyExists, BadRequest, Forbidden,
+        Invalid."""
         new = self._schemas.of(kind).decode(obj, options)
         _named_as(kind, new)
         rules = rules_of(kind)
@@ -55,6 +61,10 @@ class Writes:
             await self._check_namespace(kind, request)
         async with self._admission.admitted(request):
             new = request.object
+            if managed is None and options.field_manager:
+                managed = self._tracking.begun(kind, new, options.field_manager, self._now())
+            if managed:
+                new["metadata"]["managedFields"] = managed
             self._validate(kind, new, None)
             if options.dry_run:
                 return await self._would_create(kind, new)
@@ -69,9 +79,17 @@ class Writes:
         options: WriteOptions,
         *,
         read: Object | None = None,
+        managed: list[Object] | None = None,
+        agent: str = "",
+        part: str = "",
     ) -> Object:
         """Replace an object or one part of it. `read`: what is stored, if the caller has just read it; then the
-        write is refused (Conflict) if that has changed since. BadRequest, Conflict, Forbidden, Invalid, NotFound."""
+        write is refused (Conflict) if that has changed since. managed: its managedFields, if it is applied; else who
+        writes is `agent`, in its words on subresource `part`, unless it names itself.
+        BadRequest, Conflict, Forbidden, Invalid, NotFound."""
+        given = obj["metadata"].get("managedFields")
+        who = Who(options.field_manager or agent or caller.name, UPDATE, kind.api_version, subresource or part)
+        written = Written(who, given, managed)
         decoded = self._schemas.of(kind).decode(obj, options)
         _named_as(kind, decoded)
         wanted = decoded["metadata"].get("resourceVersion")
@@ -81,7 +99,8 @@ class Writes:
             if wanted and wanted != old["metadata"]["resourceVersion"]:
                 raise modified(kind, meta["name"])
             try:
-                return await self._replace(caller, kind, {**decoded, "metadata": {**meta}}, old, subresource, options)
+                new = {**decoded, "metadata": {**meta}}
+                return await self._replace(caller, kind, new, old, subresource, options, written)
             except Moved:
                 if wanted or read is not None:
                     raise
@@ -89,7 +108,14 @@ class Writes:
         raise modified(kind, decoded["metadata"]["name"])
 
     async def _replace(
-        self, caller: Caller, kind: Kind, new: Object, old: Object, subresource: str, options: WriteOptions
+        self,
+        caller: Caller,
+        kind: Kind,
+        new: Object,
+        old: Object,
+        subresource: str,
+        options: WriteOptions,
+        written: Written,
     ) -> Object:
         _same_object(kind, new["metadata"], old["metadata"])
         new = _merged(kind, new, old, subresource)
@@ -103,10 +129,26 @@ class Writes:
             new = request.object
             if (kind.installed or "spec" in new) and _desired(kind, new) != _desired(kind, old):
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+            if written.managed is not None or written.given or "managedFields" in old["metadata"]:
+                self._note_managers(kind, new, old, written)
             self._validate(kind, new, old)
             if options.dry_run or new == old:
                 return new
             return await settled(self._stored(kind, new), request)
+
+    def _note_managers(self, kind: Kind, new: Object, old: Object, written: Written) -> None:
+        held = old["metadata"].get("managedFields")
+        managed = written.managed
+        if managed is None and not is_reset(written.given):
+            base = written.given if read_managers(written.given) else held
+            managed = self._tracking.changed(kind, old, new, base, written.who, self._now()) if base else None
+        if managed:
+            new["metadata"]["managedFields"] = managed
+        else:
+            new["metadata"].pop("managedFields", None)
+
+    def _now(self) -> str:
+        return metadata.rfc3339(self._clock.now())
 
     async def _stored(self, kind: Kind, new: Object) -> Object:
         if is_over(kind, new):
@@ -215,6 +257,14 @@ class Writes:
         raise AlreadyExists(
             f'{kind.resource} "{meta["name"]}" already exists', kind=kind.plural, group=kind.group, name=meta["name"]
         )
+
+
+class Written(NamedTuple):
+    """Who writes, the managedFields it sent, and those that an apply came to."""
+
+    who: Who
+    given: Any
+    managed: list[Object] | None
 
 
 async def settled(write: Coroutine[Any, Any, Object], request: Request) -> Object:

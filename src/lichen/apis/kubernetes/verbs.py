@@ -21,6 +21,7 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
         return False
     target = target_of(kernel.catalog, path)
     session = kernel.acting(caller)
+    session.agent = request.agent().partition("/")[0]
     if target.subresource:
         await _on_subresource(request, session, target, node_app)
     elif target.name:

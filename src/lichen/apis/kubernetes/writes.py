@@ -68,7 +68,7 @@ async def patch(request: Request, session: Session, target: Target) -> None:
         subresource=target.subresource,
         options=options,
     )
-    await _answer(request, form, target, made, 200, warnings_of(options.warnings))
+    await _answer(request, form, target, made, 201 if session.created else 200, warnings_of(options.warnings))
 
 
 async def delete(request: Request, session: Session, target: Target) -> None:
