@@ -83,7 +83,7 @@ async def start_core(settings: Settings) -> Core:
     store = await _open_store(settings, keys)
     identity = Identity(store, keys)
     kernel = Kernel(store, identity)
-    identity.install(kernel.virtual, kernel.admission)
+    identity.install(kernel.virtual, kernel.admission, kernel.acting(SYSTEM))
     await identity.start()
     await kernel.start()
     session = kernel.acting(SYSTEM)

@@ -17,10 +17,12 @@ ONE = {
     "namespace": "namespace",
     "scope": "scope",
     "scope-domain-id": "scope_domain_id",
+    "application-credential-id": "application_credential_id",
+    "trust-id": "trust_id",
     "issued-at": "issued_at",
     "expires-at": "expires_at",
 }
-MANY = {"roles": "roles", "methods": "methods", "audit-ids": "audit_ids"}
+MANY = {"roles": "roles", "methods": "methods", "audit-ids": "audit_ids", "access-rules": "access_rules"}
 
 
 def to_user_info(caller: Caller) -> Object:

@@ -163,7 +163,8 @@ class Caller:
 
     name: `system:serviceaccount:ns:name`, `system:node:x`, or the user's handle. user_id, domain_id, project_id:
     OpenStack ids, empty where they do not apply. namespace: the project's namespace if the scope is a project.
-    roles: effective role names in that scope, evaluated when the credential was checked.
+    roles: effective role names in that scope, evaluated when the credential was checked. application_credential_id,
+    trust_id: by which of them it acts. access_rules: the only calls it may make, `METHOD service path`; none: all.
     """
 
     name: str
@@ -179,6 +180,9 @@ class Caller:
     roles: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     audit_ids: tuple[str, ...] = ()
+    application_credential_id: str = ""
+    trust_id: str = ""
+    access_rules: tuple[str, ...] = ()
     issued_at: str = ""
     expires_at: str = ""
     token: str = field(default="", repr=False)

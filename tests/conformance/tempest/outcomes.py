@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run by Tempest's own Python: a subunit stream as lines of JSON, one for each test (or class that could not be set up).
+"""Run by Tempest's own Python: a subunit stream as lines of JSON, one for each test (or class not set up).
 
-    .venv-tempest/bin/python outcomes.py FILE
+.venv-tempest/bin/python outcomes.py FILE
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ def page(results: list[Result], seconds: float) -> str:
     lines = [
         "# Conformance",
         "",
-        "Written by `scripts/conformance openstack`: Tempest 47, from PyPI and unchanged, against `lichen up --simulate`",
-        "with three simulated hosts, two workers, accounts made by Tempest itself. The list is",
-        "[conformance/openstack.txt](conformance/openstack.txt): all tests marked *smoke* and all of `tempest.api.identity`.",
+        "Written by `scripts/conformance openstack`: Tempest 47, from PyPI and unchanged, against",
+        "`lichen up --simulate` with three simulated hosts, two workers, accounts made by Tempest itself. The list is",
+        "[openstack.txt](conformance/openstack.txt): all tests marked *smoke* and all of `tempest.api.identity`.",
         "",
         f"{summary(results, seconds)}.",
         "",

@@ -102,7 +102,7 @@ async def a_world() -> AsyncIterator[World]:
     store, clock = MemoryStore(), Clock()
     identity = Identity(store, Keys.fresh(), clock, cost=CHEAP)
     kernel = Kernel(store, identity, clock=clock)
-    identity.install(kernel.virtual, kernel.admission)
+    identity.install(kernel.virtual, kernel.admission, kernel.acting(SYSTEM))
     await identity.start()
     try:
         await kernel.start()

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lichen.apis.openstack import faults, versions
+from lichen.apis.openstack.access_rules import allowed
 from lichen.apis.openstack.body import Disconnected, Receive
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import NOBODY, Dialect, Request
@@ -110,6 +111,8 @@ class OpenStack:
         if not token:
             raise Unauthorized("The request you have made requires authentication.")
         caller = await self._dialect.cloud.authenticate(token)
+        if caller.access_rules and not allowed(caller.access_rules, req.method, req.service.type, req.path):
+            raise Unauthorized("The application credential's access rules do not allow this call.")
         if route.access == "admin" and not caller.is_admin:
             raise Forbidden("You are not authorized to perform the requested action: it needs the role admin.")
         if route.access == "project" and not caller.namespace:

@@ -10,7 +10,7 @@ from lichen.kinds.builtin import NAMESPACE
 from lichen.model.data import Object
 from lichen.model.errors import Conflict
 from lichen.model.kind import Kind
-from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, PROJECT_ID, SYSTEM_NAMESPACE
+from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, PARENT_ID, PROJECT_ID, SYSTEM_NAMESPACE
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
@@ -36,6 +36,9 @@ class Namespaces:
         self._check_security(request, labels, old)
         if request.verb == "create":
             await self._check_id(request, labels)
+            await self._check_parent(request, labels)
+        elif labels.get(PARENT_ID) != old.get(PARENT_ID):
+            raise refused(request, f"label {PARENT_ID} is not changed: a project stays where it is")
         for key, default in ((PROJECT_ID, uuid.uuid4().hex), (DOMAIN_ID, "default")):
             labels[key] = old.get(key) or labels.get(key) or default
         annotations.setdefault(DISPLAY_NAME, _kept_name(request.old) or metadata["name"])
@@ -49,6 +52,14 @@ class Namespaces:
         same = await request.state.list(NAMESPACE, labels=f"{PROJECT_ID}={chosen}", limit=1)
         if same.items:
             raise Conflict(f"a project with id {chosen} exists already", kind="namespaces", name=request.name)
+
+    async def _check_parent(self, request: Request, labels: Object) -> None:
+        if not labels.get(PARENT_ID):
+            return
+        found = (await request.state.list(NAMESPACE, labels=f"{PROJECT_ID}={labels[PARENT_ID]}", limit=1)).items
+        if not found:
+            raise refused(request, f"there is no project {labels[PARENT_ID]} for it to lie below")
+        labels[DOMAIN_ID] = _labels(found[0]).get(DOMAIN_ID, "default")
 
     def _check_security(self, request: Request, labels: Object, old: Object) -> None:
         level = labels.get(POD_SECURITY)

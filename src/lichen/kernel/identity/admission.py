@@ -12,16 +12,21 @@ from lichen.kernel.identity.credentials import secret_name
 from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_id, project_name
 from lichen.kernel.identity.mirror import Index
 from lichen.kinds.builtin import NAMESPACE, SECRET
+from lichen.kinds.identity.application_credential import AccessRule, ApplicationCredential
+from lichen.kinds.identity.catalog import CatalogEndpoint, CatalogService, PolicyDocument, Region
+from lichen.kinds.identity.credential import Credential
 from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.group import Group
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, Forbidden, NotFound
 from lichen.model.kind import Kind
-from lichen.model.meta import name_of, uid_of
+from lichen.model.meta import is_deleting, name_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.model.state import State
 
 NAMED = (User.KIND, Group.KIND, Role.KIND, Domain.KIND, NAMESPACE)
 ALL_VERBS = ("create", "update", "delete")
@@ -47,8 +52,10 @@ class Identities:
     kinds: tuple[Kind, ...] | None = (*NAMED, RoleAssignment.KIND)
     verbs: tuple[str, ...] = ALL_VERBS
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, state: State | None = None) -> None:
+        """state: through which what depends on a deleted thing is deleted, with all that depends on that in turn."""
         self._directory = directory
+        self._state = state
         self._pending: set[tuple[str, str, str]] = set()
 
     async def admit(self, request: Request) -> None:
@@ -131,20 +138,49 @@ class Identities:
     # --- deletion ---
 
     async def _admit_delete(self, request: Request) -> None:
-        if request.kind == Domain.KIND:
-            self._check_domain_is_empty(request.object)
+        if request.kind == Domain.KIND and request.object["spec"].get("enabled", True):
+            raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+        if request.kind == NAMESPACE:
+            self._check_is_leaf(request)
         if request.kind != RoleAssignment.KIND:
             request.done.append(lambda: self._remove_dependents(request))
 
-    def _check_domain_is_empty(self, domain: Object) -> None:
-        if domain["spec"].get("enabled", True):
-            raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
-        id = domain["spec"]["id"]
-        people = [*self._directory.users.items.values(), *self._directory.groups.items.values()]
-        if any(o["spec"].get("domainId") == id for o in people) or any(
-            project_domain(p) == id for p in self._directory.projects.items.values()
+    def _check_is_leaf(self, request: Request) -> None:
+        below = self._directory.below(project_id(request.object)) if project_id(request.object) else []
+        if any(not is_deleting(project) for project in below):
+            raise Forbidden("Cannot delete a project that has projects below it: delete those first.")
+
+    async def _remove_content(self, request: Request, id: str) -> None:
+        """What was in a domain: users, groups, roles, and projects from the deepest up."""
+        directory = self._directory
+        for kind, mirror in (
+            (User.KIND, directory.users),
+            (Group.KIND, directory.groups),
+            (Role.KIND, directory.roles),
         ):
-            raise Conflict("The domain still has users, groups or projects: delete them first.")
+            for obj in [o for o in mirror.items.values() if o["spec"].get("domainId") == id]:
+                await self._delete(request, kind, name_of(obj))
+        projects = [p for p in directory.projects.items.values() if project_domain(p) == id]
+        for project in sorted(projects, key=lambda p: len(directory.ancestors(p)), reverse=True):
+            await self._delete(request, NAMESPACE, name_of(project))
+
+    async def _remove_delegations(self, request: Request, id: str) -> None:
+        directory = self._directory
+        for kind, index in (
+            (ApplicationCredential.KIND, directory.application_credentials_by_part),
+            (Trust.KIND, directory.trusts_by_part),
+            (Credential.KIND, directory.credentials_by_part),
+            (AccessRule.KIND, directory.access_rules_by_user),
+        ):
+            for obj in list(index.all(id)):
+                await self._delete(request, kind, name_of(obj))
+                await directory.refresh(kind, name_of(obj))
+
+    async def _delete(self, request: Request, kind: Kind, name: str) -> None:
+        try:
+            await (self._state or request.state).delete(kind, name)
+        except NotFound:
+            return
 
     async def _remove_dependents(self, request: Request) -> None:
         gone = request.object
@@ -152,6 +188,10 @@ class Identities:
         for assignment in self._directory.assignments_by_part.all(id) if id else []:
             await _delete(request, RoleAssignment.KIND, name_of(assignment))
             await self._directory.refresh(RoleAssignment.KIND, name_of(assignment))
+        if id and request.kind in (User.KIND, NAMESPACE):
+            await self._remove_delegations(request, id)
+        if id and request.kind == Domain.KIND:
+            await self._remove_content(request, id)
         if request.kind == User.KIND:
             await _delete(request, SECRET, secret_name(name_of(gone)), SYSTEM_NAMESPACE)
             for group in self._directory.groups_by_user.all(id):
@@ -164,6 +204,20 @@ async def _delete(request: Request, kind: Kind, name: str, namespace: str = "") 
         await request.state.delete(kind, name, namespace)
     except NotFound:
         return
+
+
+class CatalogIds:
+    """What operators put into the catalog has an id: the one they chose, if it is free, or a fresh one."""
+
+    kinds: tuple[Kind, ...] | None = (Region.KIND, CatalogService.KIND, CatalogEndpoint.KIND, PolicyDocument.KIND)
+    verbs: tuple[str, ...] = ("create",)
+
+    async def admit(self, request: Request) -> None:
+        spec = request.object.setdefault("spec", {})
+        if not spec.get("id"):
+            spec["id"] = uuid.uuid4().hex
+        elif any(o["spec"].get("id") == spec["id"] for o in (await request.state.list(request.kind)).items):
+            raise Conflict(f"Duplicate entry found with ID {spec['id']}.", kind=request.kind.plural)
 
 
 def _fill(request: Request) -> None:

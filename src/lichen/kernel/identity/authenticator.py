@@ -6,7 +6,7 @@ from __future__ import annotations
 from lichen.kernel.access import Clock
 from lichen.kernel.identity import times
 from lichen.kernel.identity.directory import Directory, display_name, is_project_enabled, project_domain
-from lichen.kernel.identity.roles import roles_in
+from lichen.kernel.identity.roles import roles_of
 from lichen.kernel.identity.tokens import AUDIENCE, Claims, Tokens, digest_of
 from lichen.model.data import Object
 from lichen.model.errors import Unauthorized
@@ -65,7 +65,8 @@ class Authenticator:
         if claims.iat < times.to_seconds(spec.get("tokensValidAfter", "")):
             raise Unauthorized(REFUSED)
         namespace = self._scope_namespace(claims)
-        roles = roles_in(self._directory, claims.sub, claims.scope)
+        self._check_delegation(claims)
+        roles = roles_of(self._directory, claims)
         is_scoped = claims.scope.project or claims.scope.domain or claims.scope.system
         if is_scoped and not roles:
             raise Unauthorized(REFUSED)
@@ -82,6 +83,9 @@ class Authenticator:
             scope_domain_id=claims.scope.domain,
             roles=tuple(display_name(role) for role in roles if not role["spec"].get("domainId")),
             methods=tuple(claims.methods),
+            application_credential_id=claims.app,
+            trust_id=claims.trust,
+            access_rules=self._access_rules(claims),
             audit_ids=(claims.jti, *claims.parents),
             issued_at=times.to_text(claims.iat),
             expires_at=times.to_text(claims.exp),
@@ -96,6 +100,30 @@ class Authenticator:
         if not self._directory.is_domain_enabled(user["spec"].get("domainId") or "default"):
             raise Unauthorized(REFUSED)
         return user
+
+    def _check_delegation(self, claims: Claims) -> None:
+        """Unauthorized: the credential or the trust that a token came through is gone, or at its end."""
+        directory = self._directory
+        for id, by_id in (
+            (claims.app, directory.application_credentials_by_id),
+            (claims.trust, directory.trusts_by_id),
+        ):
+            if not id:
+                continue
+            through = by_id.one(id)
+            if through is None or self.is_over(through):
+                raise Unauthorized(REFUSED)
+            if claims.trust:
+                self.live_user(through["spec"]["trustorUserId"])
+
+    def is_over(self, delegation: Object) -> bool:
+        ends = times.to_seconds(delegation["spec"].get("expiresAt", ""))
+        return bool(ends) and ends <= self._clock.now()
+
+    def _access_rules(self, claims: Claims) -> tuple[str, ...]:
+        credential = self._directory.application_credentials_by_id.one(claims.app) if claims.app else None
+        rules = (credential["spec"].get("accessRules") if credential else None) or ()
+        return tuple(f"{rule['method']} {rule['service']} {rule['path']}" for rule in rules)
 
     def _group_names(self, user_id: str) -> tuple[str, ...]:
         return tuple(sorted(g["metadata"]["name"] for g in self._directory.groups_by_user.all(user_id)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
+from lichen.kernel.identity.delegation import OWNED
 from lichen.kernel.identity.directory import Directory, project_id
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
@@ -16,6 +17,7 @@ from lichen.kernel.identity.tokens import Scope
 from lichen.kinds.builtin import NAMESPACE, POD
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.domain import Domain
+from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
@@ -57,6 +59,8 @@ class Authorizer:
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
             return _node_refusal(caller, verb, kind, name, fields) if caller.name.startswith(NODE) else None
+        if kind in OWNED and not subresource and self._is_ones_delegation(caller, verb, kind, name, fields):
+            return None
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
             return None
         return ""
@@ -104,6 +108,8 @@ class Authorizer:
     def _is_shared(self, caller: Caller, verb: str, kind: Kind, namespace: str, name: str, fields: str) -> bool:
         if "system:authenticated" not in caller.groups:
             return False
+        if kind == Domain.KIND and not name and caller.domain_id:
+            return _terms(fields).get("spec.id") == caller.domain_id
         if kind in (User.KIND, NAMESPACE, Domain.KIND):
             return verb == "get" and bool(caller.user_id) and self._is_ones_own(caller, kind, name)
         if kind not in (Network.KIND, Subnet.KIND, Image.KIND):
@@ -121,8 +127,25 @@ class Authorizer:
             scope = Scope(project=project_id(project) if project else "")
         else:
             domain = self._directory.domains.get(name)
+            if domain and domain["spec"]["id"] == caller.domain_id:
+                return True
             scope = Scope(domain=domain["spec"]["id"] if domain else "")
         return bool(roles_in(self._directory, caller.user_id, scope))
+
+    def _is_ones_delegation(self, caller: Caller, verb: str, kind: Kind, name: str, fields: str) -> bool:
+        """What a user hands on or keeps is its own, and a trust also its trustee's to see."""
+        me = caller.user_id
+        if not me or verb == "create":
+            return bool(me)
+        owners = ("trustorUserId", "trusteeUserId") if kind == Trust.KIND else ("userId",)
+        if verb in READS and not name:
+            terms = _terms(fields)
+            return any(terms.get(f"spec.{owner}") == me for owner in owners)
+        held = self._directory.object(kind, name)
+        if held is None:
+            return True  # it is not there, and that may be said: names are not told by ids of others
+        visible = owners if verb in READS else owners[:1]
+        return verb in (*READS, "delete", "update", "patch") and any(held["spec"].get(o) == me for o in visible)
 
     def _is_shared_object(self, kind: Kind, namespace: str, name: str) -> bool:
         if kind == Image.KIND:

@@ -120,13 +120,21 @@ def _basic_rules() -> list[Object]:
         rule(["authentication.k8s.io"], ["selfsubjectreviews"], ["create"]),
         rule(
             ["identity.lichen.dev"],
-            ["tokens", "tokeninspections", "tokenrevocations", "passwordchanges", "scopereviews"],
+            [
+                "tokens",
+                "tokeninspections",
+                "tokenrevocations",
+                "passwordchanges",
+                "scopereviews",
+                "credentialdisclosures",
+            ],
             ["create"],
         ),
-        rule(["identity.lichen.dev"], ["roles"], READ),
+        rule(["identity.lichen.dev"], ["roles", "regions", "catalogservices", "catalogendpoints"], READ),
         rule(["compute.lichen.dev"], ["flavors"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["storage.k8s.io"], ["storageclasses"], READ),
+        rule(["volume.lichen.dev"], ["volumetypes"], READ),
         rule(["scheduling.k8s.io"], ["priorityclasses"], READ),
     ]
 
@@ -139,6 +147,7 @@ def _cloud_reader_rules() -> list[Object]:
 def _node_rules() -> list[Object]:
     """What an agent may do; admission holds it to what is bound to its own node."""
     own = ["servers", "pods", "ports"]
+    stored = ["volumes", "volumesnapshots", "volumeattachments"]
     return [
         rule(["", "compute.lichen.dev", "network.lichen.dev"], own, READ),
         rule(["", "compute.lichen.dev", "network.lichen.dev"], [f"{name}/status" for name in own], ["patch", "update"]),
@@ -149,6 +158,9 @@ def _node_rules() -> list[Object]:
         rule([""], ["configmaps", "secrets"], ["get"]),
         rule(["discovery.k8s.io"], ["endpointslices"], READ),
         rule(["network.lichen.dev"], ["networks", "subnets", "securitygroups", "routers", "floatingips"], READ),
+        rule(["volume.lichen.dev"], stored, [*READ, "patch", "update"]),
+        rule(["volume.lichen.dev"], [f"{name}/status" for name in stored], ["patch", "update"]),
+        rule([""], ["persistentvolumeclaims", "persistentvolumes"], READ),
         rule(["image.lichen.dev"], ["images"], READ),
         rule(["compute.lichen.dev"], ["keypairs", "flavors"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 
 from lichen.kernel.identity.mirror import Mirror
 from lichen.kinds import builtin
+from lichen.kinds.identity.application_credential import AccessRule, ApplicationCredential
+from lichen.kinds.identity.catalog import CatalogEndpoint, CatalogService
+from lichen.kinds.identity.credential import Credential
 from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.group import Group
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
 from lichen.kinds.identity.token import RevokedToken
+from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
@@ -24,7 +28,7 @@ from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import annotations_of, labels_of, namespace_of
-from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, ENABLED, PROJECT_ID
+from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, ENABLED, PARENT_ID, PROJECT_ID
 from lichen.model.state import State
 
 
@@ -38,6 +42,7 @@ class Directory:
         self._mirrors: dict[Kind, Mirror] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._index_people(store)
+        self._index_delegations(store)
         self._index_rights(store)
         self._index_shared(store)
 
@@ -69,7 +74,24 @@ class Directory:
         self.assignments_by_part = self.assignments.index(_parts)
         self.projects_by_id = self.projects.index(lambda o: [project_id(o)] if project_id(o) else [])
         self.projects_by_name = self.projects.index(lambda o: [(project_domain(o), project_name(o))])
+        self.projects_by_parent = self.projects.index(lambda o: [project_parent(o)] if project_parent(o) else [])
         self.revoked_by_id = self.revoked.index(lambda o: [o["spec"]["auditId"]])
+
+    def _index_delegations(self, store: State) -> None:
+        moved = self._people_changed
+        self.application_credentials = self._mirror(store, ApplicationCredential.KIND, moved)
+        self.trusts = self._mirror(store, Trust.KIND, moved)
+        self.access_rules = self._mirror(store, AccessRule.KIND, _nothing)
+        self.credentials = self._mirror(store, Credential.KIND, _nothing)
+        self.services = self._mirror(store, CatalogService.KIND, _nothing)
+        self.endpoints = self._mirror(store, CatalogEndpoint.KIND, _nothing)
+        self.application_credentials_by_id = self.application_credentials.index(_id)
+        self.trusts_by_id = self.trusts.index(_id)
+        self.application_credentials_by_part = self.application_credentials.index(_delegation_parts)
+        self.trusts_by_part = self.trusts.index(_delegation_parts)
+        self.credentials_by_part = self.credentials.index(_delegation_parts)
+        self.access_rules_by_user = self.access_rules.index(_delegation_parts)
+        self.endpoints_by_service = self.endpoints.index(lambda o: [o["spec"]["serviceId"]])
 
     def _index_rights(self, store: State) -> None:
         moved = self._rights_changed
@@ -107,6 +129,11 @@ class Directory:
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(self._mirrors)
 
+    def object(self, kind: Kind, name: str) -> Object | None:
+        """An object of a cluster-scoped kind that is mirrored."""
+        mirror = self._mirrors.get(kind)
+        return mirror.get(name) if mirror is not None else None
+
     async def refresh(self, kind: Kind, name: str, namespace: str = "") -> None:
         """See a write at once, before the watch tells of it."""
         mirror = self._mirrors.get(kind)
@@ -114,6 +141,20 @@ class Directory:
             await mirror.refresh(name, namespace)
 
     # --- who is who ---
+
+    def ancestors(self, project: Object) -> list[str]:
+        """Ids of the projects above a project, nearest first."""
+        found: list[str] = []
+        above: Object | None = project
+        while above is not None and (parent := project_parent(above)) and parent not in found:
+            found.append(parent)
+            above = self.projects_by_id.one(parent)
+        return found
+
+    def below(self, parent_id: str) -> list[Object]:
+        """The projects below a project, the deepest first."""
+        children = self.projects_by_parent.all(parent_id)
+        return [p for child in children for p in (*self.below(project_id(child)), child)]
 
     def user(self, user_id: str) -> Object | None:
         return self.users_by_id.one(user_id)
@@ -148,6 +189,11 @@ def project_domain(namespace: Object) -> str:
     return labels_of(namespace).get(DOMAIN_ID) or "default"
 
 
+def project_parent(namespace: Object) -> str:
+    """The id of the project it lies below, "" for one that is directly in its domain."""
+    return labels_of(namespace).get(PARENT_ID, "")
+
+
 def project_name(namespace: Object) -> str:
     name: str = annotations_of(namespace).get(DISPLAY_NAME) or namespace["metadata"]["name"]
     return name
@@ -179,6 +225,12 @@ def _parts(obj: Object) -> Iterator[str]:
     """Whatever an assignment mentions, so that it goes when that goes."""
     spec = obj["spec"]
     return (spec[part] for part in ("roleId", "userId", "groupId", "projectId", "domainId") if spec.get(part))
+
+
+def _delegation_parts(obj: Object) -> Iterator[str]:
+    """Users and project that a credential or trust depends on."""
+    spec = obj["spec"]
+    return (spec[part] for part in ("userId", "trustorUserId", "trusteeUserId", "projectId") if spec.get(part))
 
 
 def _subjects(obj: Object) -> list[str]:

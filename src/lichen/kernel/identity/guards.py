@@ -11,6 +11,9 @@ from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden
 from lichen.model.kind import Kind
@@ -106,7 +109,10 @@ class ImagesKeepTheirBytes:
 class NodesKeepToTheirOwn:
     """A node's credential writes the status, and lets go (finalizers), of what is bound to that node only."""
 
-    kinds: tuple[Kind, ...] | None = (builtin.POD, builtin.NODE, builtin.LEASE, Server.KIND, Port.KIND)
+    kinds: tuple[Kind, ...] | None = (
+        builtin.POD, builtin.NODE, builtin.LEASE, Server.KIND, Port.KIND, Volume.KIND, VolumeSnapshot.KIND,
+        VolumeAttachment.KIND,
+    )  # fmt: skip
     verbs: tuple[str, ...] = ("create", "update", "delete")
 
     async def admit(self, request: Request) -> None:

@@ -3,7 +3,7 @@
 
 identity = Identity(store, Keys.load(folder), clock)
 kernel = Kernel(store, identity, clock=clock)
-identity.install(kernel.virtual, kernel.admission)
+identity.install(kernel.virtual, kernel.admission, kernel.acting(SYSTEM))
 await identity.start()
 await kernel.start()
 password = await identity.bootstrap(kernel.acting(SYSTEM))
@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from lichen.kernel.access import Clock, SystemClock
 from lichen.kernel.admission import Plugin
-from lichen.kernel.identity.admission import Identities, SeenAtOnce
+from lichen.kernel.identity.admission import CatalogIds, Identities, SeenAtOnce
 from lichen.kernel.identity.authenticator import Authenticator
 from lichen.kernel.identity.authorizer import Authorizer
 from lichen.kernel.identity.bootstrap import Bootstrap
 from lichen.kernel.identity.credentials import Credentials
+from lichen.kernel.identity.delegation import Delegations
 from lichen.kernel.identity.directory import Directory
 from lichen.kernel.identity.guards import ImagesKeepTheirBytes, NodesKeepToTheirOwn, NoEscalation, SharingIsForAdmins
 from lichen.kernel.identity.keys import Keys
@@ -28,6 +29,7 @@ from lichen.kernel.identity.service_accounts import ServiceAccountTokens
 from lichen.kernel.identity.tokens import Tokens
 from lichen.kernel.virtual import VirtualKinds
 from lichen.kinds import builtin
+from lichen.kinds.identity.credential import CredentialDisclosure
 from lichen.kinds.identity.token import PasswordChange, ScopeReview, Token, TokenInspection, TokenRevocation
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
@@ -55,10 +57,12 @@ class Identity:
         self._authenticator = Authenticator(self._tokens, self.directory, now)
         self._passwords = Passwords(keys.digest, now, cost)
         self._credentials = Credentials(store, self.directory, self._passwords, now)
+        self._delegations = Delegations(store, self.directory, self._passwords, now)
         self._accounts = ServiceAccountTokens(self._tokens, now)
         self._reviews = Reviews(self._authenticator, self.authorizer)
         self._login = Login(
-            store, self.directory, self._tokens, self._authenticator, self._credentials, now, lifetime
+            store, self.directory, self._tokens, self._authenticator, self._credentials, self._delegations, now,
+            lifetime,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -95,14 +99,16 @@ class Identity:
         """The same for a path that is no resource."""
         return self.authorizer.refusal_of_path(caller, verb, path)
 
-    def install(self, virtual: VirtualKinds, admission: list[Plugin]) -> None:
-        """Give a kernel the virtual kinds and the admission that belong to identity."""
+    def install(self, virtual: VirtualKinds, admission: list[Plugin], state: State | None = None) -> None:
+        """Give a kernel the virtual kinds and the admission that belong to identity. state: the kernel's own, with all
+        rights, so that what goes with a user or a domain goes as if it was deleted by hand."""
         login, reviews = self._login, self._reviews
         virtual.register(Token.KIND, login.issue, public=True)
         virtual.register(TokenInspection.KIND, login.inspect)
         virtual.register(TokenRevocation.KIND, login.revoke)
         virtual.register(ScopeReview.KIND, login.scopes)
         virtual.register(PasswordChange.KIND, self._credentials.change)
+        virtual.register(CredentialDisclosure.KIND, self._delegations.disclose)
         virtual.register(builtin.TOKEN_REVIEW, reviews.token)
         virtual.register(builtin.SELF_SUBJECT_REVIEW, reviews.myself)
         virtual.register(builtin.SELF_SUBJECT_ACCESS_REVIEW, reviews.my_access)
@@ -110,12 +116,14 @@ class Identity:
         virtual.register(builtin.LOCAL_SUBJECT_ACCESS_REVIEW, reviews.local_access)
         virtual.register(builtin.SELF_SUBJECT_RULES_REVIEW, reviews.my_rules)
         virtual.register_subresource(builtin.SERVICE_ACCOUNT, "token", self._accounts.request)
-        admission.extend(self._plugins())
+        admission.extend(self._plugins(state))
 
-    def _plugins(self) -> list[Plugin]:
+    def _plugins(self, state: State | None) -> list[Plugin]:
         return [
             SeenAtOnce(self.directory),
-            Identities(self.directory),
+            Identities(self.directory, state),
+            CatalogIds(),
+            self._delegations,
             NoEscalation(self.authorizer),
             SharingIsForAdmins(),
             ImagesKeepTheirBytes(),

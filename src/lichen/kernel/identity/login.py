@@ -13,13 +13,18 @@ from lichen.kernel.access import Clock
 from lichen.kernel.identity import roles, times
 from lichen.kernel.identity.authenticator import Authenticator
 from lichen.kernel.identity.credentials import Credentials
+from lichen.kernel.identity.delegation import Delegations
 from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_name
 from lichen.kernel.identity.tokens import Claims, Scope, Tokens, new_audit_id
 from lichen.kinds.identity.token import (
+    ApplicationCredentialLogin,
+    ListedEndpoint,
+    ListedService,
     Named,
     PasswordLogin,
     RevokedToken,
     ScopeReview,
+    ThroughTrust,
     Token,
     TokenInspection,
     TokenRevocation,
@@ -34,7 +39,7 @@ from lichen.model.names import PROJECT_ID
 from lichen.model.state import Caller, State
 
 LIFETIME = 3600.0
-METHODS = frozenset(("password", "token"))
+METHODS = frozenset(("password", "token", "application_credential"))
 REFUSED = "The request you have made requires authentication."
 
 
@@ -48,6 +53,7 @@ class Login:
         tokens: Tokens,
         authenticator: Authenticator,
         credentials: Credentials,
+        delegations: Delegations,
         clock: Clock,
         lifetime: float = LIFETIME,
     ) -> None:
@@ -56,6 +62,7 @@ class Login:
         self._tokens = tokens
         self._authenticator = authenticator
         self._credentials = credentials
+        self._delegations = delegations
         self._clock = clock
         self._lifetime = lifetime
 
@@ -66,13 +73,18 @@ class Login:
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
         now = self._clock.now()
         parent = self._parent(spec.token) if "token" in spec.methods else None
-        user = await self._prove(spec, parent)
+        credential = await self._credential(spec)
+        user = await self._prove(spec, parent, credential)
         user_id = user["spec"]["id"]
-        scope = self._scope(user, spec.scope)
+        app = credential["spec"]["id"] if credential else parent.app if parent else ""
+        trust = self._trust(spec.scope, user_id)
+        scope = self._scope_of(user, spec.scope, app, trust, parent)
         claims = Claims(
-            sub=user_id,
+            sub=trust["spec"]["trustorUserId"] if trust and trust["spec"].get("impersonation") else user_id,
+            app=app,
+            trust=trust["spec"]["id"] if trust else "",
             iat=now,
-            exp=parent.exp if parent else now + self._lifetime,
+            exp=self._end(parent.exp if parent else now + self._lifetime, credential, trust),
             jti=new_audit_id(),
             lichen="user",
             scope=scope,
@@ -113,6 +125,11 @@ class Login:
         )
         return {**obj, "status": to_wire(status)}
 
+    def _end(self, usual: float, *delegations: Object | None) -> float:
+        """No token outlives what it came through."""
+        ends = [times.to_seconds(d["spec"].get("expiresAt", "")) for d in delegations if d is not None]
+        return min([usual, *(end for end in ends if end)])
+
     # --- who asks ---
 
     def _parent(self, token: str) -> Claims:
@@ -121,7 +138,35 @@ class Login:
             raise Unauthorized(REFUSED)
         return claims
 
-    async def _prove(self, spec: Token.Spec, parent: Claims | None) -> Object:
+    async def _credential(self, spec: Token.Spec) -> Object | None:
+        """The application credential that is shown, if one is. Unauthorized."""
+        if "application_credential" not in spec.methods:
+            return None
+        shown = spec.application_credential
+        if shown is None:
+            raise BadRequest("Method application_credential needs an application credential and its secret.")
+        found = self._named_credential(shown)
+        is_right = found is not None and await self._delegations.proves(found, shown.secret)
+        if found is None or not is_right or self._authenticator.is_over(found):
+            raise Unauthorized(REFUSED)
+        return found
+
+    def _named_credential(self, shown: ApplicationCredentialLogin) -> Object | None:
+        if shown.id:
+            return self._directory.application_credentials_by_id.one(shown.id)
+        login = PasswordLogin(
+            user_id=shown.user_id, user_name=shown.user_name, user_domain_id=shown.user_domain_id,
+            user_domain_name=shown.user_domain_name, password="",
+        )  # fmt: skip
+        user = self._named_user(login)
+        mine = self._directory.application_credentials_by_part.all(user["spec"]["id"]) if user else []
+        return next((c for c in mine if display_name(c) == shown.name), None)
+
+    async def _prove(self, spec: Token.Spec, parent: Claims | None, credential: Object | None) -> Object:
+        if credential is not None:
+            if parent is not None or "password" in spec.methods:
+                raise Unauthorized("Attempted to authenticate with an unsupported method.")
+            return self._authenticator.live_user(credential["spec"]["userId"])
         if "password" not in spec.methods:
             assert parent is not None
             return self._authenticator.live_user(parent.sub)
@@ -155,6 +200,33 @@ class Login:
         return found
 
     # --- what for ---
+
+    def _trust(self, wanted: TokenScope | None, user_id: str) -> Object | None:
+        """The trust that is asked for, if one is: only its trustee uses it. Forbidden."""
+        if wanted is None or not wanted.trust_id:
+            return None
+        trust = self._directory.trusts_by_id.one(wanted.trust_id)
+        if trust is None or trust["spec"]["trusteeUserId"] != user_id or self._authenticator.is_over(trust):
+            raise Forbidden("You are not authorized to perform the requested action: use that trust.")
+        return trust
+
+    def _scope_of(
+        self, user: Object, wanted: TokenScope | None, app: str, trust: Object | None, parent: Claims | None
+    ) -> Scope:
+        """A credential's and a trust's project is given with them; a token that came through one stays there."""
+        if trust is not None:
+            if app or (parent and parent.trust):
+                raise Forbidden("You are not authorized to perform the requested action: rescope that token.")
+            return Scope(project=trust["spec"]["projectId"])
+        if parent and parent.trust:
+            raise Forbidden("You are not authorized to perform the requested action: rescope a trust's token.")
+        if not app:
+            return self._scope(user, wanted)
+        credential = self._directory.application_credentials_by_id.one(app)
+        scope = Scope(project=credential["spec"]["projectId"] if credential else "-")
+        if wanted is not None and self._scope(user, wanted) not in (scope, Scope()):
+            raise Unauthorized("An application credential's token cannot be for another scope.")
+        return scope
 
     def _scope(self, user: Object, wanted: TokenScope | None) -> Scope:
         if wanted is None:
@@ -206,9 +278,48 @@ class Login:
             system=claims.scope.system,
             roles=[
                 Named(id=role["spec"]["id"], name=display_name(role))
-                for role in roles.roles_in(self._directory, claims.sub, claims.scope)
+                for role in roles.roles_of(self._directory, claims)
+                if not role["spec"].get("domainId")
             ],
+            application_credential=self._through(claims.app),
+            restricted=bool(claims.app) and not self._credential_spec(claims.app).get("unrestricted", False),
+            trust=self._through_trust(claims.trust),
+            services=self._services(),
         )
+
+    def _credential_spec(self, id: str) -> Object:
+        credential = self._directory.application_credentials_by_id.one(id)
+        spec: Object = credential["spec"] if credential else {}
+        return spec
+
+    def _through(self, app: str) -> Named | None:
+        return Named(id=app, name=self._credential_spec(app).get("displayName", "")) if app else None
+
+    def _through_trust(self, id: str) -> ThroughTrust | None:
+        trust = self._directory.trusts_by_id.one(id) if id else None
+        if trust is None:
+            return None
+        spec = trust["spec"]
+        return ThroughTrust(
+            id=id, impersonation=spec.get("impersonation", False), trustor_user_id=spec["trustorUserId"],
+            trustee_user_id=spec["trusteeUserId"],
+        )  # fmt: skip
+
+    def _services(self) -> list[ListedService]:
+        return [
+            ListedService(
+                id=spec["id"], type=spec["type"], name=spec.get("displayName", ""),
+                endpoints=[
+                    ListedEndpoint(
+                        id=e["id"], interface=e["interface"], region_id=e.get("regionId", ""), url=e["url"]
+                    )
+                    for e in (o["spec"] for o in self._directory.endpoints_by_service.all(spec["id"]))
+                    if e.get("enabled", True)
+                ],
+            )
+            for spec in (o["spec"] for o in self._directory.services.items.values())
+            if spec.get("enabled", True)
+        ]  # fmt: skip
 
     def _named(self, id: str, name: str, domain_id: str) -> Named:
         return Named(id=id, name=name, domain_id=domain_id, domain_name=self._directory.domain_name(domain_id))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lichen.kernel.identity.directory import Directory, is_project_enabled, project_domain, project_id
-from lichen.kernel.identity.tokens import Scope
+from lichen.kernel.identity.tokens import Claims, Scope
 from lichen.model.data import Object
 
 
@@ -20,15 +20,33 @@ def assignments_of(directory: Directory, user_id: str) -> Iterator[Object]:
 
 def roles_in(directory: Directory, user_id: str, scope: Scope) -> list[Object]:
     """The roles (objects) that a user has in a scope, implied ones included; none for no scope."""
-    domain = ""
-    if scope.project:
-        project = directory.projects_by_id.one(scope.project)
-        domain = project_domain(project) if project else ""
-    held = [s["roleId"] for s in assignments_of(directory, user_id) if _counts(s, scope, domain)]
+    above: list[str] = []
+    if scope.project and (project := directory.projects_by_id.one(scope.project)) is not None:
+        above = [project_domain(project), *directory.ancestors(project)]
+    held = [s["roleId"] for s in assignments_of(directory, user_id) if _counts(s, scope, above)]
     return implied(directory, held)
 
 
-def _counts(assignment: Object, scope: Scope, project_domain_id: str) -> bool:
+def roles_of(directory: Directory, claims: Claims) -> list[Object]:
+    """The roles behind a token: its user's in its scope, or of them those that a credential or a trust hands on."""
+    if claims.trust:
+        trust = directory.trusts_by_id.one(claims.trust)
+        spec: Object = trust["spec"] if trust else {}
+        return _handed_on(directory, spec.get("trustorUserId", ""), claims.scope, spec.get("roles") or ())
+    if claims.app:
+        credential = directory.application_credentials_by_id.one(claims.app)
+        roles = credential["spec"].get("roles") or [] if credential else []
+        return _handed_on(directory, claims.sub, claims.scope, roles)
+    return roles_in(directory, claims.sub, claims.scope)
+
+
+def _handed_on(directory: Directory, user_id: str, scope: Scope, role_ids: Iterable[str]) -> list[Object]:
+    held = {role["spec"]["id"] for role in roles_in(directory, user_id, scope)}
+    return implied(directory, [id for id in role_ids if id in held])
+
+
+def _counts(assignment: Object, scope: Scope, above: list[str]) -> bool:
+    """above: of a project's scope, the ids of what it lies in: domain and projects."""
     inherited = bool(assignment.get("inherited"))
     if scope.system:
         return bool(assignment.get("system")) and not inherited
@@ -37,7 +55,7 @@ def _counts(assignment: Object, scope: Scope, project_domain_id: str) -> bool:
     if scope.project:
         if assignment.get("projectId") == scope.project:
             return not inherited
-        return inherited and bool(project_domain_id) and assignment.get("domainId") == project_domain_id
+        return inherited and (assignment.get("domainId") or assignment.get("projectId")) in above
     return False
 
 
@@ -63,6 +81,8 @@ def projects_of(directory: Directory, user_id: str) -> list[Object]:
         elif spec.get("domainId") and spec.get("inherited"):
             inherited = (p for p in directory.projects.items.values() if project_domain(p) == spec["domainId"])
             found |= {project_id(p): p for p in inherited if project_id(p)}
+        elif spec.get("projectId"):
+            found |= {project_id(p): p for p in directory.below(spec["projectId"])}
     return [p for p in found.values() if is_project_enabled(p) and directory.is_domain_enabled(project_domain(p))]
 
 

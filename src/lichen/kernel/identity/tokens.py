@@ -3,6 +3,7 @@
 
 Three sorts, by claim `lichen`: `user` (sub is the user's id, with a scope), `service-account`
 (sub is `system:serviceaccount:ns:name`) and `system` (a process of ours: sub is its name, with its groups).
+A user's may come through an application credential (app) or a trust, by id: they limit its roles.
 A token says who was authenticated and for which scope; rights are looked up when it is used.
 """
 
@@ -46,6 +47,8 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     methods: list[str] = []
     parents: list[str] = []
     groups: list[str] = []
+    app: str = ""
+    trust: str = ""
     uid: str = ""
     pod: str = ""
     iss: str = ISSUER

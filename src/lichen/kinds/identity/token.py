@@ -15,6 +15,18 @@ class PasswordLogin(Data):
     password: str = field("Password.")
 
 
+class ApplicationCredentialLogin(Data):
+    """Which application credential, and the proof."""
+
+    id: str = field("Its id.", default="")
+    name: str = field("Its name, with its user.", default="")
+    user_id: str = field("User's id.", default="")
+    user_name: str = field("User's name, with its domain.", default="")
+    user_domain_id: str = field("Id of the user's domain.", default="")
+    user_domain_name: str = field("Name of the user's domain.", default="")
+    secret: str = field("Secret.")
+
+
 class TokenScope(Data):
     """What the token is for: a project, a domain, the system, or nothing."""
 
@@ -24,6 +36,7 @@ class TokenScope(Data):
     domain_name: str = field("Name of the domain, or of the project's domain.", default="")
     system: bool = field("The whole system.", default=False)
     unscoped: bool = field("Nothing, even if the user has a default project.", default=False)
+    trust_id: str = field("A trust, and the project it is for.", default="")
 
 
 class Named(Data):
@@ -33,6 +46,33 @@ class Named(Data):
     name: str = field("Name.", default="")
     domain_id: str = field("Domain's id.", default="")
     domain_name: str = field("Domain's name.", default="")
+
+
+class ListedEndpoint(Data):
+    """An address in the catalog."""
+
+    id: str = field("Id.")
+    interface: str = field("For whom.")
+    region_id: str = field("Region.", default="")
+    url: str = field("Address.")
+
+
+class ListedService(Data):
+    """A service in the catalog that this cloud does not serve itself."""
+
+    id: str = field("Id.")
+    type: str = field("Type.")
+    name: str = field("Name.", default="")
+    endpoints: list[ListedEndpoint] = field("Where it answers.", default_factory=list)
+
+
+class ThroughTrust(Data):
+    """The trust that a token was made through."""
+
+    id: str = field("Id.")
+    impersonation: bool = field("The trustee appears as the trustor.", default=False)
+    trustor_user_id: str = field("Who trusts.")
+    trustee_user_id: str = field("Who is trusted.")
 
 
 class TokenStatus(Data):
@@ -48,6 +88,10 @@ class TokenStatus(Data):
     domain: Named | None = field("For which domain.", default=None)
     system: bool = field("For the system.", default=False)
     roles: list[Named] = field("With which roles.", default_factory=list)
+    application_credential: Named | None = field("Through which application credential.", default=None)
+    restricted: bool = field("That credential may make no others.", default=False)
+    trust: ThroughTrust | None = field("Through which trust.", default=None)
+    services: list[ListedService] = field("What the catalog has beside the cloud's own services.", default_factory=list)
 
 
 @kind("tokens", group="identity", namespaced=False, verbs=("create",), subresources=())
@@ -55,9 +99,12 @@ class Token(Resource):
     """A log-in: creating one answers with a token. Never stored."""
 
     class Spec(Data):
-        methods: list[str] = field("How: password or token.")
+        methods: list[str] = field("How: password, token or application_credential.")
         password: PasswordLogin | None = field("For method password.", default=None)
         token: str = field("For method token: the token to exchange.", default="")
+        application_credential: ApplicationCredentialLogin | None = field(
+            "For method application_credential.", default=None
+        )
         scope: TokenScope | None = field("What for. Absent: the user's default project.", default=None)
 
     spec: Spec = field("Who asks, and what for.")

@@ -22,7 +22,7 @@ from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, BadRequest, NotFound
 from lichen.model.kind import new_object
 from lichen.model.meta import annotations_of, labels_of, name_of
-from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, PROJECT_ID
+from lichen.model.names import DISPLAY_NAME, DOMAIN_ID, PARENT_ID, PROJECT_ID
 
 Spec = Object
 
@@ -128,6 +128,14 @@ class World:
         by_id = {labels_of(p)[PROJECT_ID]: p for p in namespaces.items}
         return cls(held_roles, held_users, held_groups, by_id, held_domains)
 
+    def above(self, project_id: str) -> list[str]:
+        """Ids of what a project lies in: projects, and its domain."""
+        labels = labels_of(self.projects[project_id])
+        parent = labels.get(PARENT_ID, "")
+        if parent in self.projects:
+            return [parent, *self.above(parent)]
+        return [labels.get(DOMAIN_ID) or "default"]
+
 
 async def list_all(req: Request) -> Reply:
     """GET /v3/role_assignments with its filters; `effective` resolves groups, inheritance and implied roles."""
@@ -164,6 +172,8 @@ def _effective(specs: list[Spec], world: World) -> Iterator[Spec]:
         for actor in _actors(spec, world):
             for target in _targets(spec, world):
                 for role_id in _implied(spec["roleId"], world):
+                    if world.roles[role_id]["spec"].get("domainId"):
+                        continue  # a domain's own role stands for what it implies
                     found = {"roleId": role_id, **actor, **target}
                     key = tuple(sorted(found.items()))
                     if key not in seen:
@@ -180,8 +190,8 @@ def _actors(spec: Spec, world: World) -> list[Spec]:
 
 def _targets(spec: Spec, world: World) -> list[Spec]:
     if spec.get("inherited"):
-        below = ((id, labels_of(p).get(DOMAIN_ID) or "default") for id, p in world.projects.items())
-        return [{"projectId": id} for id, domain in below if domain == spec.get("domainId")]
+        above = spec.get("projectId") or spec.get("domainId")
+        return [{"projectId": id} for id in world.projects if above in world.above(id)]
     return [{key: spec[key] for key in ("projectId", "domainId", "system") if spec.get(key)}]
 
 

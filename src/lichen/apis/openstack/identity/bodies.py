@@ -32,6 +32,13 @@ class AuthPassword(msgspec.Struct):
     user: AuthUser
 
 
+class AuthApplicationCredential(msgspec.Struct):
+    secret: str
+    id: str = ""
+    name: str = ""
+    user: AuthUser = msgspec.field(default_factory=AuthUser)
+
+
 class AuthToken(msgspec.Struct):
     id: str
 
@@ -40,6 +47,7 @@ class AuthIdentity(msgspec.Struct):
     methods: list[str]
     password: AuthPassword | None = None
     token: AuthToken | None = None
+    application_credential: AuthApplicationCredential | None = None
 
 
 class ScopeProject(msgspec.Struct):
@@ -52,11 +60,16 @@ class ScopeSystem(msgspec.Struct):
     all: Literal[True]
 
 
+class ScopeTrust(msgspec.Struct):
+    id: str
+
+
 class AuthScope(msgspec.Struct):
     project: ScopeProject | None = None
     domain: DomainRef | None = None
     system: ScopeSystem | None = None
     unscoped: Any = None
+    trust: ScopeTrust | None = msgspec.field(default=None, name="OS-TRUST:trust")
 
 
 class Auth(msgspec.Struct):
@@ -109,3 +122,72 @@ class DomainBody(msgspec.Struct):
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     explicit_domain_id: Annotated[str, msgspec.Meta(pattern="^[a-f0-9]{32}$")] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ServiceBody(msgspec.Struct):
+    type: Name | msgspec.UnsetType = msgspec.UNSET
+    name: Text | msgspec.UnsetType | None = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class EndpointBody(msgspec.Struct):
+    service_id: Id | msgspec.UnsetType = msgspec.UNSET
+    interface: Literal["public", "internal", "admin"] | msgspec.UnsetType = msgspec.UNSET
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | msgspec.UnsetType = msgspec.UNSET
+    region_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    region: Name | msgspec.UnsetType | None = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class RegionBody(msgspec.Struct):
+    id: Annotated[str, msgspec.Meta(max_length=255)] | msgspec.UnsetType | None = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+    parent_region_id: Annotated[str, msgspec.Meta(max_length=255)] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PolicyBody(msgspec.Struct):
+    type: Name | msgspec.UnsetType = msgspec.UNSET
+    blob: Text | msgspec.UnsetType = msgspec.UNSET
+
+
+class RoleRef(msgspec.Struct):
+    id: str = ""
+    name: str = ""
+
+
+class AccessRuleBody(msgspec.Struct):
+    service: Name | msgspec.UnsetType = msgspec.UNSET
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] | msgspec.UnsetType = msgspec.UNSET
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^/")] | msgspec.UnsetType = msgspec.UNSET
+    id: str = ""
+
+
+class ApplicationCredentialBody(msgspec.Struct):
+    name: Name
+    description: Text | None = None
+    secret: Password | None = None
+    roles: list[RoleRef] = []
+    expires_at: str | None = None
+    unrestricted: bool = False
+    access_rules: list[AccessRuleBody] | None = None
+    project_id: Id | None = None
+
+
+class CredentialBody(msgspec.Struct):
+    type: Name | msgspec.UnsetType = msgspec.UNSET
+    blob: Text | msgspec.UnsetType = msgspec.UNSET
+    user_id: Id | msgspec.UnsetType | None = msgspec.UNSET
+    project_id: Id | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class TrustBody(msgspec.Struct):
+    trustee_user_id: Id
+    impersonation: bool
+    trustor_user_id: Id = ""
+    project_id: Id | None = None
+    roles: list[RoleRef] = []
+    expires_at: str | None = None
+    remaining_uses: int | None = None
+    allow_redelegation: bool = False
+    redelegation_count: int | None = None

@@ -10,15 +10,15 @@ import msgspec
 
 from lichen.apis.openstack.body import shaped
 from lichen.apis.openstack.identity import bodies
-from lichen.apis.openstack.identity.common import create_unique, links, listed
+from lichen.apis.openstack.identity.common import changes, create_unique, links, listed
 from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.identity.domain import Domain
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Forbidden, NotFound
+from lichen.model.errors import BadRequest, NotFound
 from lichen.model.meta import annotations_of, labels_of, name_of
-from lichen.model.names import DESCRIPTION, DISPLAY_NAME, DOMAIN_ID, ENABLED, PROJECT_ID, TAGS
+from lichen.model.names import DESCRIPTION, DISPLAY_NAME, DOMAIN_ID, ENABLED, PARENT_ID, PROJECT_ID, TAGS
 
 
 def view(req: Request, project: Object) -> Object:
@@ -30,7 +30,7 @@ def view(req: Request, project: Object) -> Object:
         "name": notes.get(DISPLAY_NAME) or name_of(project),
         "description": notes.get(DESCRIPTION, ""),
         "domain_id": domain,
-        "parent_id": domain,
+        "parent_id": labels_of(project).get(PARENT_ID) or domain,
         "is_domain": False,
         "enabled": notes.get(ENABLED) != "false",
         "tags": tags_of(project),
@@ -64,7 +64,7 @@ async def list_all(req: Request) -> Reply:
     if "parent_id" in req.query:
         views = [v for v in views if v["parent_id"] == req.arg("parent_id")]
     if req.flag("is_domain"):
-        views = []
+        views = [_domain_view(req, d) for d in (await req.state.list(Domain.KIND, None)).items]
     return listed(req, "projects", [v for v in views if _has_tags(req, v["tags"])])
 
 
@@ -82,7 +82,8 @@ def _has_tags(req: Request, tags: list[str]) -> bool:
 
 
 async def show(req: Request, project_id: str) -> Reply:
-    return Reply({"project": view(req, await find(req, project_id))})
+    domain = await _domain(req, project_id)
+    return Reply({"project": _domain_view(req, domain) if domain else view(req, await find(req, project_id))})
 
 
 async def create(req: Request) -> Reply:
@@ -90,16 +91,61 @@ async def create(req: Request) -> Reply:
     if not body.name:
         raise BadRequest("Invalid input: 'name' is a required property.")
     if body.is_domain is True:
-        raise BadRequest("A project cannot act as a domain here; create a domain.")
-    domain = body.domain_id or body.parent_id or req.caller.scope_domain_id or req.caller.domain_id or "default"
-    await check_domain(req, domain)
-    if body.parent_id and body.parent_id != domain:
-        raise Forbidden("Projects are not nested here: a project's parent is its domain.")
+        return await _create_domain(req, body)
+    labels = await _place(req, body)
     notes = _annotations(body)
     project = await create_unique(
-        req, NAMESPACE, domain, body.name, None, labels={DOMAIN_ID: domain}, annotations=notes
+        req, NAMESPACE, labels[DOMAIN_ID], body.name, None, labels=labels, annotations=notes
     )  # fmt: skip
     return created({"project": view(req, project)})
+
+
+async def _place(req: Request, body: bodies.ProjectBody) -> dict[str, str]:
+    """Labels that say where a new project lies: in a domain, or below another project of it."""
+    default = req.caller.scope_domain_id or req.caller.domain_id or "default"
+    if not body.parent_id or body.parent_id == body.domain_id:
+        domain = body.domain_id or default
+        await check_domain(req, domain)
+        return {DOMAIN_ID: domain}
+    parents = [o for o in await req_namespaces(req) if labels_of(o)[PROJECT_ID] == body.parent_id]
+    if not parents:
+        await check_domain(req, body.parent_id)
+        return {DOMAIN_ID: body.parent_id}
+    domain = labels_of(parents[0]).get(DOMAIN_ID) or "default"
+    if body.domain_id and body.domain_id != domain:
+        raise BadRequest("A project lies in the domain of its parent.")
+    return {DOMAIN_ID: domain, PARENT_ID: body.parent_id}
+
+
+async def req_namespaces(req: Request) -> list[Object]:
+    """All projects, as Namespaces."""
+    return (await req.state.list(NAMESPACE, None, labels=PROJECT_ID)).items
+
+
+async def _create_domain(req: Request, body: bodies.ProjectBody) -> Reply:
+    """A project that acts as a domain is a domain."""
+    if body.domain_id or body.parent_id:
+        raise BadRequest("A project that acts as a domain lies in no other.")
+    enabled = body.enabled is not False
+    spec = {"displayName": body.name, "description": body.description or "", "enabled": enabled}
+    domain = await create_unique(req, Domain.KIND, "default", str(body.name), spec)
+    return created({"project": _domain_view(req, domain)})
+
+
+def _domain_view(req: Request, domain: Object) -> Object:
+    spec = domain["spec"]
+    about = {"name": spec.get("displayName") or name_of(domain), "description": spec.get("description", "")}
+    place = {"domain_id": None, "parent_id": None, "is_domain": True, "enabled": spec.get("enabled", True)}
+    more = {"tags": spec.get("tags") or [], "options": {}, "links": links(req, "projects", spec["id"])}
+    return {"id": spec["id"], **about, **place, **more}
+
+
+async def _domain(req: Request, id: str) -> Object | None:
+    """The domain that is asked for as a project, None if there is none."""
+    if not req.caller.is_admin or not id.replace("-", "").isalnum():
+        return None
+    found = (await req.state.list(Domain.KIND, None, fields=f"spec.id={id}", limit=1)).items
+    return found[0] if found else None
 
 
 async def check_domain(req: Request, domain_id: str) -> None:
@@ -112,6 +158,11 @@ async def check_domain(req: Request, domain_id: str) -> None:
 
 async def update(req: Request, project_id: str) -> Reply:
     body = await req.json("project", bodies.ProjectBody)
+    domain = await _domain(req, project_id)
+    if domain:
+        names = {"name": "displayName", "description": "description", "enabled": "enabled"}
+        patch = changes(msgspec.to_builtins(body), names)
+        return Reply({"project": _domain_view(req, await req.state.patch(Domain.KIND, name_of(domain), "", patch))})
     project = await find(req, project_id)
     if body.domain_id and body.domain_id != (labels_of(project).get(DOMAIN_ID) or "default"):
         raise BadRequest("A project's domain cannot be changed.")
@@ -120,6 +171,10 @@ async def update(req: Request, project_id: str) -> Reply:
 
 
 async def delete(req: Request, project_id: str) -> Reply:
+    domain = await _domain(req, project_id)
+    if domain:
+        await req.state.delete(Domain.KIND, name_of(domain))
+        return no_content()
     await req.state.delete(NAMESPACE, name_of(await find(req, project_id)))
     return no_content()
 

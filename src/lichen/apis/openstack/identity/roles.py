@@ -89,10 +89,17 @@ async def show_implied(req: Request, role_id: str, implied_id: str) -> Reply:
     return Reply({"role_inference": pair, "links": {"self": req.this_url()}})
 
 
+async def check_implied(req: Request, role_id: str, implied_id: str) -> Reply:
+    await show_implied(req, role_id, implied_id)
+    return no_content()
+
+
 async def add_implied(req: Request, role_id: str, implied_id: str) -> Reply:
     prior, implied = await find(req, Role.KIND, role_id), await find(req, Role.KIND, implied_id)
     if implied["spec"].get("displayName") == "admin":
         raise Forbidden("The role admin is implied by no other.")
+    if implied["spec"].get("domainId") and not prior["spec"].get("domainId"):
+        raise Forbidden("A role of the whole cloud does not imply a domain's own role.")
     implies = sorted({*(prior["spec"].get("implies") or []), implied_id})
     await req.state.patch(Role.KIND, name_of(prior), "", {"spec": {"implies": implies}})
     reply = await show_implied(req, role_id, implied_id)

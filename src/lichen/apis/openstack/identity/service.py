@@ -4,7 +4,20 @@
 from __future__ import annotations
 
 from lichen.apis.openstack import faults
-from lichen.apis.openstack.identity import assignments, catalog, domains, groups, projects, roles, tokens, users
+from lichen.apis.openstack.identity import (
+    application_credentials,
+    assignments,
+    catalog,
+    credentials,
+    domains,
+    groups,
+    policies,
+    projects,
+    roles,
+    tokens,
+    trusts,
+    users,
+)
 from lichen.apis.openstack.routing import Route, Service
 
 AUTH = (
@@ -61,6 +74,7 @@ ROLES = (
     Route("DELETE", "/v3/roles/{role_id}", roles.delete),
     Route("GET", "/v3/roles/{role_id}/implies", roles.list_implied),
     Route("GET", "/v3/roles/{role_id}/implies/{implied_id}", roles.show_implied),
+    Route("HEAD", "/v3/roles/{role_id}/implies/{implied_id}", roles.check_implied),
     Route("PUT", "/v3/roles/{role_id}/implies/{implied_id}", roles.add_implied),
     Route("DELETE", "/v3/roles/{role_id}/implies/{implied_id}", roles.remove_implied),
     Route("GET", "/v3/role_inferences", roles.list_inferences),
@@ -89,20 +103,63 @@ INHERITED = tuple(
     for actor in ACTORS
     for route in _grants(f"OS-INHERIT/{target}", actor, "/inherited_to_projects")
 )
-CATALOG = tuple(
+_CATALOG = tuple(
     route
-    for plural, one, list_all, show in (
-        ("services", "service_id", catalog.list_services, catalog.show_service),
-        ("endpoints", "endpoint_id", catalog.list_endpoints, catalog.show_endpoint),
-        ("regions", "region_id", catalog.list_regions, catalog.show_region),
+    for plural, one, calls in (
+        (
+            "services",
+            "service_id",
+            ("list_services", "create_service", "show_service", "update_service", "delete_service"),
+        ),
+        (
+            "endpoints",
+            "endpoint_id",
+            ("list_endpoints", "create_endpoint", "show_endpoint", "update_endpoint", "delete_endpoint"),
+        ),
+        ("regions", "region_id", ("list_regions", "create_region", "show_region", "update_region", "delete_region")),
     )
     for route in (
-        Route("GET", f"/v3/{plural}", list_all),
-        Route("POST", f"/v3/{plural}", catalog.refuse),
-        Route("GET", f"/v3/{plural}/{{{one}}}", show),
-        Route("PATCH", f"/v3/{plural}/{{{one}}}", catalog.refuse),
-        Route("DELETE", f"/v3/{plural}/{{{one}}}", catalog.refuse),
+        Route("GET", f"/v3/{plural}", getattr(catalog, calls[0])),
+        Route("POST", f"/v3/{plural}", getattr(catalog, calls[1]), "admin"),
+        Route("GET", f"/v3/{plural}/{{{one}}}", getattr(catalog, calls[2])),
+        Route("PATCH", f"/v3/{plural}/{{{one}}}", getattr(catalog, calls[3]), "admin"),
+        Route("DELETE", f"/v3/{plural}/{{{one}}}", getattr(catalog, calls[4]), "admin"),
     )
+)
+CATALOG = (*_CATALOG, Route("PUT", "/v3/regions/{region_id}", catalog.create_region, "admin"))
+
+_APP = "/v3/users/{user_id}/application_credentials"
+_RULES = "/v3/users/{user_id}/access_rules"
+_EC2 = "/v3/users/{user_id}/credentials/OS-EC2"
+_TRUSTS = "/v3/OS-TRUST/trusts"
+DELEGATIONS = (
+    Route("GET", _APP, application_credentials.list_all),
+    Route("POST", _APP, application_credentials.create),
+    Route("GET", _APP + "/{id}", application_credentials.show),
+    Route("DELETE", _APP + "/{id}", application_credentials.delete),
+    Route("GET", _RULES, application_credentials.list_rules),
+    Route("GET", _RULES + "/{id}", application_credentials.show_rule),
+    Route("DELETE", _RULES + "/{id}", application_credentials.delete_rule),
+    Route("GET", "/v3/credentials", credentials.list_all),
+    Route("POST", "/v3/credentials", credentials.create),
+    Route("GET", "/v3/credentials/{id}", credentials.show),
+    Route("PATCH", "/v3/credentials/{id}", credentials.update),
+    Route("DELETE", "/v3/credentials/{id}", credentials.delete),
+    Route("GET", _EC2, credentials.list_ec2),
+    Route("POST", _EC2, credentials.create_ec2),
+    Route("GET", _EC2 + "/{access}", credentials.show_ec2),
+    Route("DELETE", _EC2 + "/{access}", credentials.delete_ec2),
+    Route("GET", _TRUSTS, trusts.list_all),
+    Route("POST", _TRUSTS, trusts.create),
+    Route("GET", _TRUSTS + "/{id}", trusts.show),
+    Route("DELETE", _TRUSTS + "/{id}", trusts.delete),
+    Route("GET", _TRUSTS + "/{id}/roles", trusts.list_roles),
+    Route("GET", _TRUSTS + "/{id}/roles/{role_id}", trusts.show_role),
+    Route("GET", "/v3/policies", policies.list_all, "admin"),
+    Route("POST", "/v3/policies", policies.create, "admin"),
+    Route("GET", "/v3/policies/{id}", policies.show, "admin"),
+    Route("PATCH", "/v3/policies/{id}", policies.update, "admin"),
+    Route("DELETE", "/v3/policies/{id}", policies.delete, "admin"),
 )
 
 SERVICE = Service(
@@ -110,7 +167,7 @@ SERVICE = Service(
     name="keystone",
     mount="/identity",
     endpoint="/identity",
-    routes=(*AUTH, *PROJECTS, *PEOPLE, *ROLES, *GRANTS, *INHERITED, *CATALOG),
+    routes=(*AUTH, *PROJECTS, *PEOPLE, *ROLES, *GRANTS, *INHERITED, *CATALOG, *DELEGATIONS),
     fault=faults.keystone,
     style="keystone",
     version="v3.14",

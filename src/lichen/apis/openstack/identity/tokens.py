@@ -83,6 +83,13 @@ def _spec(auth: bodies.Auth) -> Object:
         if auth.identity.token is None:
             raise BadRequest("Invalid input: auth.identity.token is required by its method.")
         spec["token"] = auth.identity.token.id
+    if "application_credential" in auth.identity.methods:
+        shown = auth.identity.application_credential
+        if shown is None:
+            raise BadRequest("Invalid input: auth.identity.application_credential is required by its method.")
+        who = _login(shown.user)
+        spec["applicationCredential"] = _present({**who, "password": "", "id": shown.id, "name": shown.name})
+        spec["applicationCredential"]["secret"] = shown.secret
     if auth.scope is not None:
         spec["scope"] = _scope(auth.scope)
     return spec
@@ -101,6 +108,8 @@ def _login(user: bodies.AuthUser) -> Object:
 def _scope(scope: object) -> Object:
     if not isinstance(scope, bodies.AuthScope) or scope.unscoped is not None:
         return {"unscoped": True}
+    if scope.trust is not None:
+        return {"trustId": scope.trust.id}
     given = [part for part in (scope.project, scope.domain, scope.system) if part is not None]
     if len(given) != 1:
         raise BadRequest("Invalid input: auth.scope names exactly one of project, domain and system.")
@@ -138,8 +147,28 @@ def _document(req: Request, status: Object) -> Object:
     if status.get("roles"):
         token["roles"] = [{"id": role["id"], "name": role["name"]} for role in status["roles"]]
         if "nocatalog" not in req.query:
-            token["catalog"] = catalog.catalog(req)
-    return {"token": token}
+            token["catalog"] = catalog.catalog(req, status.get("services") or ())
+    return {"token": token | _through(status)}
+
+
+def _through(status: Object) -> Object:
+    """What a token came through: an application credential, a trust."""
+    through: Object = {}
+    if credential := status.get("applicationCredential"):
+        about = {
+            "id": credential["id"],
+            "name": credential.get("name", ""),
+            "restricted": status.get("restricted", False),
+        }
+        through["application_credential"] = about
+    if trust := status.get("trust"):
+        through["OS-TRUST:trust"] = {
+            "id": trust["id"],
+            "impersonation": trust.get("impersonation", False),
+            "trustor_user": {"id": trust["trustorUserId"]},
+            "trustee_user": {"id": trust["trusteeUserId"]},
+        }
+    return through
 
 
 def _in_domain(thing: Object) -> Object:

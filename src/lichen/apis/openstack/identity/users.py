@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
+from lichen.apis.openstack.body import pick
 from lichen.apis.openstack.identity import bodies, projects, tokens
 from lichen.apis.openstack.identity.common import changes, create_unique, everything, group_view, listed, named
 from lichen.apis.openstack.identity.common import find as find_any
@@ -31,6 +32,7 @@ def view(req: Request, user: Object) -> Object:
     spec = user["spec"]
     optional = {theirs: spec[ours] for theirs, ours in FIELDS.items() if ours in spec and ours != "displayName"}
     return {
+        **(spec.get("extra") or {}),
         **{key: value for key, value in optional.items() if value != ""},
         **named(req, "users", user),
         "domain_id": spec.get("domainId") or "default",
@@ -56,12 +58,13 @@ async def show(req: Request, user_id: str) -> Reply:
 
 
 async def create(req: Request) -> Reply:
-    body = await req.json("user", bodies.UserBody)
+    document = await req.document()
+    body = pick(document, "user", bodies.UserBody)
     if not body.name:
         raise BadRequest("Invalid input: 'name' is a required property.")
     domain = body.domain_id or req.caller.scope_domain_id or req.caller.domain_id or "default"
     await projects.check_domain(req, domain)
-    spec = {**_spec(body), "domainId": domain}
+    spec = {**_spec(body), **_extra(document["user"]), "domainId": domain}
     user = await create_unique(req, User.KIND, domain, body.name, spec)
     if body.password:
         await _set_password(req, user["spec"]["id"], body.password)
@@ -69,11 +72,12 @@ async def create(req: Request) -> Reply:
 
 
 async def update(req: Request, user_id: str) -> Reply:
-    body = await req.json("user", bodies.UserBody)
+    document = await req.document()
+    body = pick(document, "user", bodies.UserBody)
     user = await find(req, user_id)
     if body.domain_id and body.domain_id != user["spec"].get("domainId"):
         raise BadRequest("A user's domain cannot be changed.")
-    spec = _spec(body)
+    spec = {**_spec(body), **_extra(document["user"])}
     if spec or not body.password:
         user = await req.state.patch(User.KIND, name_of(user), "", {"spec": spec})
     if body.password:
@@ -107,6 +111,16 @@ async def _set_password(req: Request, user_id: str, password: str, original: str
     spec = {"userId": user_id, "password": password, **({"originalPassword": original} if original else {})}
     kind = PasswordChange.KIND
     await req.state.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, "spec": spec})
+
+
+def _extra(user: Object) -> Object:
+    """Attributes of the writer's own, which are kept as they are; those that are no text are refused."""
+    known = bodies.UserBody.__struct_fields__
+    extra = {key: value for key, value in user.items() if key not in (*known, "id", "links", "password_expires_at")}
+    wrong = [key for key, value in extra.items() if not isinstance(value, str | None) or len(key) > 64]
+    if wrong:
+        raise BadRequest(f"Invalid input: attribute {wrong[0][:64]} is not a text.")
+    return {"extra": extra} if extra else {}
 
 
 def _spec(body: bodies.UserBody) -> Object:
