@@ -38,7 +38,7 @@ class ImageBytes:
             except Expired:
                 continue
             except ApiError as error:
-                log.warning("images cannot be followed: %s", error.message)
+                log.info("images cannot be followed: %s", error.message)
                 await self._clock.sleep(RETRY)
 
     async def _look_and_follow(self) -> None:

@@ -43,9 +43,11 @@ def become_supervisor(settings: Settings, sockets: Mapping[str, socket.socket]) 
 
 def _start(arguments: argparse.Namespace) -> int:
     from lichen.daemon.layout import prepare
+    from lichen.daemon.leftovers import stop_leftovers
 
     try:
         settings = _settings(arguments)
+        stop_leftovers(settings)
         sockets = open_sockets(settings)
         settings = replace(settings, **{f"{name}_port": s.getsockname()[1] for name, s in sockets.items()})
         settings.data_dir.mkdir(parents=True, exist_ok=True)
