@@ -27,13 +27,17 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        for key in vars(record).keys() - _STANDARD:
+            line[key] = vars(record)[key]
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 def set_up_logging(role: str, level: int = logging.INFO) -> None:
+    """What no line shows is not looked up for each of them (the switches are `logging`'s own, for this)."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = ""  # where in the source a line was logged
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(role))
     logging.basicConfig(level=level, handlers=[handler], force=True)

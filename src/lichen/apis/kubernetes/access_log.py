@@ -12,6 +12,8 @@ from lichen.apis.kubernetes.wire import encode
 
 log = logging.getLogger("lichen.access")
 _EVERY = 0.25
+_PART = 64
+"""Lines that are written before others have their turn."""
 
 
 class AccessLog:
@@ -27,10 +29,19 @@ class AccessLog:
         caller = request.caller.name if request.caller else ""
         took = time.perf_counter() - started
         if not self._held:
-            asyncio.get_running_loop().call_later(_EVERY, self.flush)
+            asyncio.get_running_loop().call_later(_EVERY, self._flush_some)
         self._held.append(
             (request.id, request.method, request.path, caller, request.code, request.length, took, request.agent())
         )
+
+    def _flush_some(self) -> None:
+        """Write a part, and the rest after others had their turn."""
+        rest = self._held[_PART:]
+        del self._held[_PART:]
+        self.flush()
+        self._held = rest
+        if rest:
+            asyncio.get_running_loop().call_soon(self._flush_some)
 
     def flush(self) -> None:
         """Write what is held."""
