@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lichen.agent.agent import Agent, Shared
 from lichen.agent.node import Capacity, NodeFacts
 from lichen.drivers.fake import FakeGuests, FakeMachine, FakeNetworks, FakePods, Timing
+from lichen.drivers.fake.blocks import FakeBlocks, FakePool
 from lichen.kinds.builtin import POD
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
@@ -43,6 +44,7 @@ class World:
     task: asyncio.Task[None]
     guests: FakeGuests
     pods: FakePods
+    pool: FakePool = field(default_factory=FakePool)
 
     async def restart(self) -> None:
         """As if the agent were killed and started again."""
@@ -54,7 +56,7 @@ class World:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def start(self) -> None:
-        self.agent, self.guests, self.pods = an_agent(self.store, self.machine, self.root)
+        self.agent, self.guests, self.pods = an_agent(self.store, self.machine, self.root, pool=self.pool)
         self.task = asyncio.create_task(self.agent.run())
         await asyncio.wait_for(self.agent.ready.wait(), 5)
 
@@ -89,7 +91,7 @@ async def until(store: MemoryStore, kind: Kind, name: str, namespace: str, test:
 
 
 def an_agent(
-    store: MemoryStore, machine: FakeMachine, root: Path, *, shared: Shared | None = None
+    store: MemoryStore, machine: FakeMachine, root: Path, *, shared: Shared | None = None, pool: FakePool | None = None
 ) -> tuple[Agent, FakeGuests, FakePods]:
     guests, networks = FakeGuests(machine), FakeNetworks(machine)
     pods = FakePods(machine, plug=lambda uid, netns: agent.plug(uid, netns), unplug=lambda uid: agent.unplug(uid))
@@ -98,7 +100,7 @@ def an_agent(
     )
     agent = Agent(
         machine.name, store, guests, {"runc": pods}, networks, root / "images", machine.clock,
-        root=root / machine.name, facts=facts, shared=shared,
+        root=root / machine.name, facts=facts, shared=shared, blocks=FakeBlocks(pool or FakePool()),
     )  # fmt: skip
     return agent, guests, pods
 
@@ -110,8 +112,9 @@ async def a_world(root: Path) -> AsyncIterator[World]:
     (root / "images" / IMAGE_ID).write_bytes(b"QFI\xfbdisk")
     await a_network(store)
     machine = FakeMachine("node-1", SystemClock(), root / "machine", timing=FAST)
-    agent, guests, pods = an_agent(store, machine, root)
-    world = World(store, machine, root, agent, asyncio.create_task(agent.run()), guests, pods)
+    pool = FakePool()
+    agent, guests, pods = an_agent(store, machine, root, pool=pool)
+    world = World(store, machine, root, agent, asyncio.create_task(agent.run()), guests, pods, pool)
     await asyncio.wait_for(agent.ready.wait(), 5)
     try:
         yield world

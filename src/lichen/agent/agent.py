@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lichen.agent.app import NodeApp
+from lichen.agent.blocks import NodeVolumes
 from lichen.agent.heart import Heart
 from lichen.agent.networks import Networks
 from lichen.agent.node import NodeFacts, NodeKeeper
@@ -26,7 +27,7 @@ from lichen.agent.references import Tokens
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
-from lichen.drivers.base import GuestDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.drivers.base import BlockDriver, GuestDriver, NetworkDriver, PodDriver, PortSpec
 from lichen.model.errors import ApiError
 from lichen.model.state import State
 from lichen.planning.times import backoff
@@ -77,12 +78,14 @@ class Agent:
         *,
         root: Path,
         facts: NodeFacts,
+        blocks: BlockDriver | None = None,
         shared: Shared | None = None,
         tokens: Tokens | None = None,
         may_call: Callable[[str], bool] | None = None,
     ) -> None:
-        """images: directory of images' bytes by id. root: the agent's own directory. may_call: whether a bearer
-        token may use `app`; None: everyone who can reach it may (in the same process)."""
+        """images: directory of images' bytes by id. root: the agent's own directory. blocks: where volumes are, None:
+        this node holds none. may_call: whether a bearer token may use `app`; None: everyone who can reach it may (in
+        the same process)."""
         self.name = node_name
         self._shared = shared or Shared.of(state, clock, node_name)
         sources, topology = self._shared.sources, self._shared.topology
@@ -92,6 +95,7 @@ class Agent:
         engine = facts.engine.partition("://")[0]
         self.networks = Networks(node_name, state, networks, sources, topology, clock)
         self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
+        self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock) if blocks is not None else None
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
             root=root, host_ip=host_ip, engine=engine, tokens=tokens,
@@ -125,7 +129,10 @@ class Agent:
 
     async def _start(self) -> None:
         await self.networks.start()
-        self._shared.sources.listen(self.name, pod=self.pods.told, server=self.servers.told)
+        volume = self.volumes.told if self.volumes is not None else None
+        self._shared.sources.listen(self.name, pod=self.pods.told, server=self.servers.told, volume=volume)
+        if self.volumes is not None:
+            self.volumes.start()
         await self.servers.start()
         await self.pods.start()
         await self._register()
@@ -147,6 +154,8 @@ class Agent:
         self._shared.sources.forget(self.name)
         await self._shared.heart.leave(self.name)
         await self.servers.workers.close()
+        if self.volumes is not None:
+            await self.volumes.workers.close()
         await self.pods.close()
         await self.networks.close()
         await self._shared.leave()

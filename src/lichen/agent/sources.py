@@ -14,6 +14,9 @@ from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import namespace_of, uid_of
@@ -39,12 +42,20 @@ class Sources:
         self.images = informer(Image.KIND)
         self.services = informer(SERVICE)
         self.slices = informer(ENDPOINT_SLICE)
+        here = f"spec.node={node}" if node else ""
+        self.volumes = informer(Volume.KIND, here)
+        self.snapshots = informer(VolumeSnapshot.KIND, here)
+        self.attachments = informer(VolumeAttachment.KIND, here)
         self._index()
         self._pods: dict[str, Listener] = {}
         self._servers: dict[str, Listener] = {}
+        self._volumes: dict[str, Listener] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.pods.subscribe(self._told(self._pods, "nodeName"))
         self.servers.subscribe(self._told(self._servers, "node"))
+        for informer_ in (self.volumes, self.snapshots, self.attachments):
+            informer_.subscribe(self._told(self._volumes, "node"))
+        self.attachments.subscribe(self._attachment_event)
         self.ports.subscribe(self._port_event)
         self.images.subscribe(self._image_event)
         self.networks.subscribe(self._network_event)
@@ -62,11 +73,14 @@ class Sources:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    def listen(self, node: str, *, pod: Listener, server: Listener) -> None:
-        """Have what happens to a node's pods and servers told."""
+    def listen(self, node: str, *, pod: Listener, server: Listener, volume: Listener | None = None) -> None:
+        """Have what happens to a node's pods, servers and volumes (snapshots, attachments) told."""
         self._pods[node], self._servers[node] = pod, server
+        if volume is not None:
+            self._volumes[node] = volume
 
     def forget(self, node: str) -> None:
+        self._volumes.pop(node, None)
         self._pods.pop(node, None)
         self._servers.pop(node, None)
 
@@ -80,10 +94,18 @@ class Sources:
         """Ports of a server (by its id) or a pod (by its uid)."""
         return list(self.ports.by_index("device", device_id))
 
+    def image(self, image_id: str) -> Object | None:
+        """The image of that id."""
+        return next(iter(self.images.by_index("id", image_id)), None)
+
+    def attachments_of(self, server_id: str) -> list[Object]:
+        """Volumes that a server has or is to have, by its id."""
+        return list(self.attachments.by_index("server", server_id))
+
     def _all(self) -> tuple[Informer, ...]:
         return (
-            self.networks, self.subnets, self.groups, self.ports, self.images, self.services, self.slices, self.pods,
-            self.servers,
+            self.networks, self.subnets, self.groups, self.ports, self.images, self.services, self.slices, self.volumes,
+            self.snapshots, self.attachments, self.pods, self.servers,
         )  # fmt: skip
 
     def _index(self) -> None:
@@ -99,6 +121,9 @@ class Sources:
         self.ports.add_index("open", lambda port: [namespace_of(port)] if is_open(port) else [])
         self.groups.add_index("id", lambda group: _value(group, "id"))
         self.networks.add_index("id", lambda network: _value(network, "id"))
+        self.images.add_index("id", lambda image: _value(image, "id"))
+        self.volumes.add_index("image", lambda volume: _value(volume, "imageId"))
+        self.attachments.add_index("server", lambda attachment: _value(attachment, "serverId"))
         self.subnets.add_index("network", lambda subnet: _value(subnet, "networkId"))
 
     def _port_event(self, event: Any, port: Object, old: Object | None) -> None:
@@ -115,6 +140,13 @@ class Sources:
         if old is None or (old.get("status") or {}).get("phase") != (image.get("status") or {}).get("phase"):
             for server in self.servers.by_index("image", image["spec"].get("id") or ""):
                 self._tell(self._servers, server, "node")
+            for volume in self.volumes.by_index("image", image["spec"].get("id") or ""):
+                self._tell(self._volumes, volume, "node")
+
+    def _attachment_event(self, event: Any, attachment: Object, old: Object | None) -> None:
+        """A volume that a server is to have, or not to have any longer."""
+        for server in self.servers.by_index("id", attachment["spec"].get("serverId") or ""):
+            self._tell(self._servers, server, "node")
 
     def _network_event(self, event: Any, obj: Object, old: Object | None) -> None:
         """A network or a subnet that was not known before: its ports may be plugged now."""

@@ -16,6 +16,8 @@ from lichen.controllers.service import ServiceController
 
 RECONCILERS: tuple[type[Reconciler], ...] = (
     NamespaceController,
+from lichen.controllers.stateful_set import StatefulSetController
+from lichen.controllers.volume import VolumeController
     NetworkController,
     PodPortController,
     ServerController,
@@ -25,3 +27,4 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     NodeController,
     EventController,
 )
+    VolumeController,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lichen.daemon.settings import Settings
 from lichen.drivers.base import PodDriver, PortSpec
 from lichen.drivers.containerd.pods import ContainerdPods
+from lichen.drivers.files.volumes import FileVolumes
 from lichen.drivers.linuxnet.networks import LinuxNetworks
 from lichen.drivers.process.pods import ProcessPods
 from lichen.drivers.qemu.guests import QemuGuests
@@ -28,6 +29,7 @@ class Engines:
     containers: ContainerdPods
     processes: ProcessPods
     networks: LinuxNetworks
+    blocks: FileVolumes
 
     @property
     def pods(self) -> Mapping[str, PodDriver]:
@@ -76,4 +78,5 @@ def make_engines(
             cgroup=f"{settings.cgroup}/process",
         ),
         networks=LinuxNetworks(settings.run_dir / "networks", prefix=settings.prefix, namespace=settings.cgroup),
+        blocks=FileVolumes(settings.volumes_dir),
     )

@@ -33,6 +33,7 @@ def folders(settings: Settings) -> tuple[Folder, ...]:
         Folder(settings.run_dir, "", 0o755),
         Folder(settings.authority_dir, "", 0o700),
         Folder(settings.guests_dir, "", 0o700),
+        Folder(settings.volumes_dir, "", 0o700),
         Folder(settings.tls_dir, "", 0o755),
         Folder(settings.tls_dir / "kernel", kernel, 0o700),
         Folder(settings.tls_dir / "openstack", services, 0o700),

@@ -48,6 +48,7 @@ def run(settings: Settings) -> int:
                 SystemClock(),
                 root=settings.data_dir / "pods",
                 facts=_facts(settings, accelerator),
+                blocks=engines.blocks,
                 may_call=_only_the_kernel(settings),
             )
             async with serving(agent.app, inherited("node"), listener_files(settings, "node")):

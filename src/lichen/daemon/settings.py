@@ -62,6 +62,11 @@ class Settings:
         return self.data_dir / "guests"
 
     @property
+    def volumes_dir(self) -> Path:
+        """Volumes and snapshots, as raw files; root's alone."""
+        return self.data_dir / "volumes"
+
+    @property
     def tls_dir(self) -> Path:
         """The authority's certificate, and one folder of key and certificate for each listener."""
         return self.data_dir / "tls"

@@ -23,6 +23,7 @@ from lichen.daemon.life import run_until_stopped, until_first
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.supervisor import write_cloud_file
+from lichen.drivers.fake.blocks import FakeBlocks, FakePool
 from lichen.drivers.fake.guests import FakeGuests
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.drivers.fake.networks import FakeNetworks
@@ -55,7 +56,8 @@ def run(settings: Settings, sockets: Mapping[str, socket.socket]) -> int:
 async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyncio.Event) -> None:
     settings, clock = core.settings, SystemClock()
     session = core.kernel.acting(SYSTEM)
-    agents = simulated_agents(settings.nodes, session, settings.images_dir, settings.run_dir, clock)
+    pool = FakePool(settings.volumes_dir / "simulated.json" if settings.persist else None)
+    agents = simulated_agents(settings.nodes, session, settings.images_dir, settings.run_dir, clock, pool)
 
     async def node_app(name: str) -> Any:
         if name not in agents:
@@ -73,10 +75,15 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
         await until_first(stopped.wait(), *works, *(agent.run() for agent in agents.values()))
 
 
-def simulated_agents(count: int, state: State, images: Path, root: Path, clock: Clock) -> dict[str, Agent]:
-    """One agent for each simulated host, all on one set of informers."""
+def simulated_agents(
+    count: int, state: State, images: Path, root: Path, clock: Clock, pool: FakePool
+) -> dict[str, Agent]:
+    """One agent for each simulated host, all on one set of informers and one pool of volumes."""
     shared = Shared.of(state, clock)
-    return {name: _agent(name, number, state, shared, images, root, clock) for number, name in enumerate(_names(count))}
+    return {
+        name: _agent(name, number, state, shared, images, root, clock, pool)
+        for number, name in enumerate(_names(count))
+    }
 
 
 def _names(count: int) -> list[str]:
@@ -84,7 +91,9 @@ def _names(count: int) -> list[str]:
     return [f"node-{number:0{width}}" for number in range(1, count + 1)]
 
 
-def _agent(name: str, number: int, state: State, shared: Shared, images: Path, root: Path, clock: Clock) -> Agent:
+def _agent(
+    name: str, number: int, state: State, shared: Shared, images: Path, root: Path, clock: Clock, pool: FakePool
+) -> Agent:
     machine = FakeMachine(name, clock, root / "nodes" / name)
     facts = NodeFacts(
         name=name,
@@ -105,6 +114,7 @@ def _agent(name: str, number: int, state: State, shared: Shared, images: Path, r
         clock,
         root=root / "nodes" / name,
         facts=facts,
+        blocks=FakeBlocks(pool),
         shared=shared,
     )
     pods.plug, pods.unplug = agent.plug, agent.unplug

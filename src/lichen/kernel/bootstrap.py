@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, NotFound
 from lichen.model.kind import Kind, new_object
@@ -21,6 +22,7 @@ NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", SYSTEM
 RUNTIMES = ("runc", "crun", "process")
 POD_RANGE = "10.244.0.0/16"
 API_PORT = 6443
+VOLUME_TYPE = "standard"
 PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
@@ -32,6 +34,7 @@ async def bootstrap(session: Session) -> None:
         *(_ensure(session, PRIORITY_CLASS, {"metadata": {"name": n}, "value": v}) for n, v in PRIORITIES.items()),
     )
     await asyncio.gather(
+        _ensure(session, VolumeType.KIND, _volume_type()),
         _ensure(session, Network.KIND, _cluster_network()),
         _ensure(session, SERVICE, _api_service()),
     )
@@ -47,6 +50,11 @@ async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
             await session.create(kind, obj)
         except AlreadyExists:
             return
+
+
+def _volume_type() -> Object:
+    spec = VolumeType.Spec(display_name=VOLUME_TYPE, is_default=True, description="Files on a node's own disks.")
+    return new_object(VolumeType.KIND, VOLUME_TYPE, spec=spec)
 
 
 def _cluster_network() -> Object:

@@ -13,6 +13,7 @@ from lichen.apis.openstack.app import create_app
 from lichen.apis.openstack.compute.service import SERVICE as COMPUTE
 from lichen.apis.openstack.image.service import SERVICE as IMAGE
 from lichen.apis.openstack.network.service import SERVICE as NETWORK
+from lichen.apis.openstack.volume.service import SERVICE as VOLUME
 from lichen.kernel.identity.identity import Identity
 from lichen.kernel.identity.keys import Keys
 from lichen.kernel.identity.passwords import Cost
@@ -145,7 +146,7 @@ async def running_cloud(folder: Path) -> AsyncIterator[TestCloud]:
         await kernel.start()
         await identity.bootstrap(kernel.acting(SYSTEM), PASSWORD)
         cloud = TestCloud(None, kernel, identity)
-        cloud.app = create_app(cloud, services=(COMPUTE, IMAGE, NETWORK), images=folder / "images")
+        cloud.app = create_app(cloud, services=(COMPUTE, IMAGE, NETWORK, VOLUME), images=folder / "images")
         admin = await cloud.state.get(NAMESPACE, "admin")
         cloud.projects["admin"] = labels_of(admin)[PROJECT_ID]
         cloud.tokens["admin"] = await cloud.login("admin", cloud.projects["admin"])

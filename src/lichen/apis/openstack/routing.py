@@ -41,7 +41,8 @@ class Service:
     """One OpenStack service: what the catalog says of it, where it is mounted, its routes, its way to refuse.
 
     endpoint: the path that the catalog gives out. version, style: its discovery document (`versions`).
-    lowest, highest: microversions, if it has any; headers that name them use `type` and `version_header`.
+    lowest, highest: microversions, if it has any; headers that name them use `header_type` (by default `type`) and
+    `version_header`.
     """
 
     type: str
@@ -55,6 +56,7 @@ class Service:
     lowest: Version = (0, 0)
     highest: Version = (0, 0)
     version_header: str = ""
+    header_type: str = ""
     request_id_header: str = ""
     body_limit: int = 1 << 20
     older_versions: tuple[str, ...] = ()

@@ -8,5 +8,8 @@ from lichen.apis.openstack.identity import service as identity
 from lichen.apis.openstack.image import service as image
 from lichen.apis.openstack.network import service as network
 from lichen.apis.openstack.routing import Service
+from lichen.apis.openstack.volume import service as volume
 
-SERVICES: tuple[Service, ...] = (identity.SERVICE, compute.SERVICE, image.SERVICE, network.SERVICE)
+SERVICES: tuple[Service, ...] = (
+    identity.SERVICE, compute.SERVICE, image.SERVICE, network.SERVICE, volume.SERVICE, volume.OLD_NAME,
+)  # fmt: skip

@@ -38,7 +38,7 @@ def negotiate(service: Service, headers: dict[str, str]) -> Version:
 def _asked_for(service: Service, headers: dict[str, str]) -> str:
     for part in headers.get("openstack-api-version", "").split(","):
         name, _, version = part.strip().partition(" ")
-        if name.lower() == service.type:
+        if name.lower() == (service.header_type or service.type):
             return version.strip()
     return headers.get(service.version_header.lower(), "").strip() if service.version_header else ""
 
@@ -48,7 +48,7 @@ def version_headers(service: Service, version: Version) -> dict[str, str]:
     if not service.has_microversions:
         return {}
     names = ["OpenStack-API-Version"]
-    headers = {names[0]: f"{service.type} {dotted(version)}"}
+    headers = {names[0]: f"{service.header_type or service.type} {dotted(version)}"}
     if service.version_header:
         headers[service.version_header] = dotted(version)
         names.append(service.version_header)

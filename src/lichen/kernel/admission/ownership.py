@@ -8,6 +8,9 @@ from lichen.kernel.admission import Request, refused
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.port import Port
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.state import Caller
@@ -19,7 +22,9 @@ class Placement:
     """Nodes are chosen by the scheduler. A server's figures are its flavor's, and its image is the one it names: other
     plugins pin both, and a project cannot write past them."""
 
-    kinds: tuple[Kind, ...] | None = (Server.KIND, Port.KIND)
+    kinds: tuple[Kind, ...] | None = (
+        Server.KIND, Port.KIND, Volume.KIND, VolumeSnapshot.KIND, VolumeAttachment.KIND,
+    )  # fmt: skip
     verbs: tuple[str, ...] = ("create", "update")
 
     async def admit(self, request: Request) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from lichen.kernel.admission import Request, refused
-from lichen.kinds.builtin import POD, RESOURCE_QUOTA
+from lichen.kinds.builtin import PERSISTENT_VOLUME_CLAIM, POD, RESOURCE_QUOTA
 from lichen.kinds.compute.server import Server
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.quantity import canonical, parse
@@ -25,6 +26,7 @@ Amounts = dict[str, Fraction]
 _MIB = 1024 * 1024
 _ENDED = ("Succeeded", "Failed")
 _SIZED = (POD, Server.KIND)
+_STORED = (PERSISTENT_VOLUME_CLAIM, Volume.KIND)
 _SHORT = {"cpu": "requests.cpu", "memory": "requests.memory"}
 
 
@@ -75,6 +77,11 @@ def charge(kind: Kind, obj: Object) -> Amounts:
         if (obj.get("status") or {}).get("phase") in _ENDED:
             return {f"count/{kind.resource}": Fraction(1)}
         amounts.update(_of_containers(obj["spec"]))
+    elif kind == Volume.KIND and not obj["spec"].get("claim"):  # else its claim is charged
+        amounts["requests.storage"] = Fraction(obj["spec"].get("size", 0)) * 1024 * _MIB
+    elif kind == PERSISTENT_VOLUME_CLAIM:
+        wanted = ((obj.get("spec") or {}).get("resources") or {}).get("requests") or {}
+        amounts["requests.storage"] = parse(wanted.get("storage", "0"))
     elif kind == Server.KIND:
         resources = obj["spec"].get("resources") or {}
         amounts["requests.cpu"] = Fraction(resources.get("vcpus", 0))
@@ -103,7 +110,7 @@ def _amounts(containers: list[Object] | None, part: str, name: str) -> Iterable[
 async def usage(state: State, kind: Kind, namespace: str, *, without: str) -> Amounts:
     """What a namespace has of what an object of `kind` takes; `without` is the name of that object itself."""
     used: defaultdict[str, Fraction] = defaultdict(Fraction)
-    for other in _SIZED if kind in _SIZED else (kind,):
+    for other in next((group for group in (_SIZED, _STORED) if kind in group), (kind,)):
         for obj in (await state.list(other, namespace)).items:
             if other == kind and obj["metadata"]["name"] == without:
                 continue
@@ -113,7 +120,7 @@ async def usage(state: State, kind: Kind, namespace: str, *, without: str) -> Am
 
 
 def _grows(request: Request) -> bool:
-    if request.kind != Server.KIND or request.old is None:
+    if request.kind not in (Server.KIND, *_STORED) or request.old is None:
         return False
     before = charge(request.kind, request.old)
     return any(amount > before.get(key, 0) for key, amount in charge(request.kind, request.object).items())

@@ -15,6 +15,7 @@ from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.services import Services
+from lichen.kernel.admission.volumes import Attachments, Snapshots, Volumes
 
 
 def standard_plugins() -> list[Plugin]:
@@ -33,6 +34,9 @@ def standard_plugins() -> list[Plugin]:
         PortGroups(),
         Ports(addresses),
         Services(),
+        Volumes(),
+        Snapshots(),
+        Attachments(),
         Pods(),
         Quotas(),
     ]

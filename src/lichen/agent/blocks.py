@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The volumes and snapshots of one node: discover the bytes, plan, run the steps, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from pathlib import Path
+from typing import cast
+
+from lichen.agent.reporting import patch_finalizers, patch_status
+from lichen.agent.sources import Sources
+from lichen.agent.workers import Workers
+from lichen.drivers.base import BlockDriver, Blocks, BlockSpec
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
+from lichen.kinds.volume.volume import Volume
+from lichen.model.data import Object
+from lichen.model.errors import Permanent, Temporary
+from lichen.model.kind import Kind
+from lichen.model.meta import name_of, namespace_of, revision_of
+from lichen.model.names import NODE_FINALIZER
+from lichen.model.state import State
+from lichen.planning import volume as plan
+from lichen.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str, str]
+"""(plural of the kind, namespace, name)"""
+KINDS: dict[str, Kind] = {kind.plural: kind for kind in (Volume.KIND, VolumeSnapshot.KIND)}
+ROUNDS = 8
+
+
+class NodeVolumes:
+    """Brings the volumes and snapshots of a node to life."""
+
+    def __init__(
+        self, node: str, state: State, driver: BlockDriver, sources: Sources, images: Path, clock: Clock
+    ) -> None:
+        self.driver = driver
+        self.workers = Workers(self._reconcile, clock)
+        self._node = node
+        self._state = state
+        self._sources = sources
+        self._images = images
+        self._clock = clock
+        self._written: dict[Key, Object] = {}
+
+    def start(self) -> None:
+        """Begin with all."""
+        for informer in (self._sources.volumes, self._sources.snapshots):
+            for obj in list(informer.items.values()):
+                if self.is_mine(obj):
+                    self.told(obj)
+
+    def told(self, obj: Object) -> None:
+        """Something about a volume or a snapshot changed; or a volume is attached, or no longer."""
+        if obj.get("kind") == VolumeAttachment.KIND.kind:
+            self.workers.poke((Volume.KIND.plural, namespace_of(obj), obj["spec"]["volume"]))
+            return
+        plural = VolumeSnapshot.KIND.plural if obj.get("kind") == VolumeSnapshot.KIND.kind else Volume.KIND.plural
+        self.workers.poke((plural, namespace_of(obj), name_of(obj)))
+
+    def is_mine(self, obj: Object) -> bool:
+        return bool(obj["spec"].get("node") == self._node)
+
+    async def _reconcile(self, key: Hashable) -> float | None:
+        place = cast(Key, key)
+        for _ in range(ROUNDS):
+            obj = self._current(place)
+            if obj is None:
+                return None
+            steps = self._plan(place, obj, await self.driver.discover())
+            await self._run(place, obj, steps)
+            if plan.LetGo() in steps or all(isinstance(step, plan.Report) for step in steps):
+                return None
+        raise Temporary(f"{place[0]} {place[2]} does not settle.", delay=5.0)
+
+    def _current(self, key: Key) -> Object | None:
+        """The newest we know: what was watched, or what the last write answered."""
+        informer = self._sources.volumes if key[0] == Volume.KIND.plural else self._sources.snapshots
+        watched = informer.get(key[2], key[1])
+        if watched is None or not self.is_mine(watched):
+            self._written.pop(key, None)
+            return None
+        written = self._written.get(key)
+        if written is None or revision_of(watched) >= revision_of(written):
+            self._written.pop(key, None)
+            return watched
+        return written
+
+    def _plan(self, key: Key, obj: Object, found: Blocks) -> list[plan.Step]:
+        now, id = self._clock.now(), obj["spec"].get("id") or ""
+        if key[0] == Volume.KIND.plural:
+            source, words = self._source(obj, found)
+            actual = plan.VolumeActual(found.volumes.get(id, -1), source, words, self._user_of(obj))
+            return plan.plan_volume(Volume.of(obj), actual, now)
+        there = obj["spec"].get("volumeId") in found.volumes
+        actual = plan.VolumeActual(
+            found.snapshots.get(id, -1), "ready" if there else "lost", f"Volume {obj['spec'].get('volume')} is gone."
+        )
+        return plan.plan_snapshot(VolumeSnapshot.of(obj), actual, now)
+
+    def _source(self, volume: Object, found: Blocks) -> tuple[str, str]:
+        """(ready, waiting or lost; why) of what the volume is copied from."""
+        spec = volume["spec"]
+        for id, sizes, what in (
+            (spec.get("snapshotId"), found.snapshots, f"Snapshot {spec.get('snapshot')}"),
+            (spec.get("sourceId"), found.volumes, f"Volume {spec.get('source')}"),
+        ):
+            if id and id not in sizes:
+                return "lost", f"{what} is not on node {self._node}."
+        image_id = spec.get("imageId")
+        if not image_id or (self._images / image_id).exists():
+            return "ready", ""
+        image = self._sources.image(image_id)
+        phase = (image.get("status") or {}).get("phase") or "queued" if image else "gone"
+        if phase in ("gone", "killed", "deactivated"):
+            return "lost", f"Image {spec.get('image')} is {phase}."
+        return "waiting", f"Image {spec.get('image')} is {phase}; its bytes are not on node {self._node} yet."
+
+    def _user_of(self, volume: Object) -> str:
+        attachment = self._sources.attachments.get(name_of(volume), namespace_of(volume))
+        if attachment is None:
+            return ""
+        server = attachment["spec"].get("server")
+        return f"server {server}" if server else f"the pods of node {attachment['spec'].get('node')}"
+
+    async def _run(self, key: Key, obj: Object, steps: list[plan.Step]) -> None:
+        try:
+            for step in steps:
+                obj = await self._step(key, obj, step)
+        except (Permanent, Temporary) as error:
+            typed = Volume.of(obj) if key[0] == Volume.KIND.plural else VolumeSnapshot.of(obj)
+            if isinstance(error, Temporary):
+                report = plan.trouble(typed, error.message, self._clock.now())
+            else:
+                log.warning("%s %s/%s: %s: %s", *key, error.reason, error.message)
+                report = plan.fault(typed, error.reason, error.message, self._clock.now())
+            for step in report:
+                obj = await self._step(key, obj, step)
+            if isinstance(error, Temporary):
+                raise
+
+    async def _step(self, key: Key, obj: Object, step: plan.Step) -> Object:
+        """Carry out one step; the object as it is then."""
+        kind, id = KINDS[key[0]], obj["spec"]["id"]
+        is_volume = kind == Volume.KIND
+        match step:
+            case plan.Report(status):
+                return self._wrote(key, await patch_status(self._state, kind, obj, status))
+            case plan.Hold():
+                finalizers = [*(obj["metadata"].get("finalizers") or []), NODE_FINALIZER]
+                return self._wrote(key, await patch_finalizers(self._state, kind, obj, finalizers))
+            case plan.LetGo():
+                rest = [f for f in obj["metadata"].get("finalizers") or [] if f != NODE_FINALIZER]
+                return self._wrote(key, await patch_finalizers(self._state, kind, obj, rest))
+            case plan.Make() if is_volume:
+                await self.driver.create(self._spec(obj))
+            case plan.Make():
+                await self.driver.snapshot(id, obj["spec"]["volumeId"])
+            case plan.Grow(size):
+                await self.driver.grow(id, size)
+            case plan.Remove() if is_volume:
+                await self.driver.delete(id)
+            case plan.Remove():
+                await self.driver.delete_snapshot(id)
+        return obj
+
+    def _spec(self, volume: Object) -> BlockSpec:
+        spec = Volume.of(volume).spec
+        image = self._sources.image(spec.image_id) if spec.image_id else None
+        return BlockSpec(
+            id=spec.id,
+            size=spec.size * plan.GIB,
+            volume_id=spec.source_id,
+            snapshot_id=spec.snapshot_id,
+            image=self._images / spec.image_id if spec.image_id else None,
+            image_format=((image or {}).get("spec") or {}).get("diskFormat") or "raw",
+        )
+
+    def _wrote(self, key: Key, obj: Object) -> Object:
+        self._written[key] = obj
+        return obj

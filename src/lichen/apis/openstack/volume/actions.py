@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`POST /volumes/{id}/action` and `/snapshots/{id}/action`: verbs become intent on the object."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lichen.apis.openstack.reply import Reply, accepted
+from lichen.apis.openstack.request import Request
+from lichen.apis.openstack.volume import common
+from lichen.apis.openstack.volume.views import volume_status
+from lichen.apis.openstack.volume.volumes import remove
+from lichen.kinds.volume.volume import Volume
+from lichen.model.data import Object
+from lichen.model.errors import BadRequest, Forbidden
+
+Action = Callable[[Request, Object, Any], Awaitable[Reply]]
+
+
+async def act(req: Request, id: str) -> Reply:
+    body = await req.document()
+    if len(body) != 1:
+        raise BadRequest("There is one action in a request's body.")
+    name, argument = next(iter(body.items()))
+    action = ACTIONS.get(name)
+    if action is None:
+        raise BadRequest(f"There is no such action on volumes of this cloud: {name}")
+    return await action(req, await common.find_volume(req, id), argument)
+
+
+async def _extend(req: Request, volume: Object, argument: Any) -> Reply:
+    size = common.checked_size(_of(argument, "new_size"), "new_size")
+    status = volume_status(volume, await common.attachment_of(req, volume))
+    allowed = ("available", "in-use") if req.since(3, 42) else ("available",)
+    if status not in allowed:
+        raise BadRequest(f"Invalid volume: it is {status}, and must be {' or '.join(allowed)} to be extended.")
+    if size <= volume["spec"].get("size", 0):
+        raise BadRequest(
+            f"Invalid input received: New size for extend must be greater than current size. "
+            f"(current: {volume['spec'].get('size', 0)}, extended: {size})."
+        )
+    try:
+        await common.patch_spec(req, Volume.KIND, volume, {"size": size})
+    except Forbidden as error:
+        raise common.over_quota(error) from error
+    return accepted()
+
+
+async def _set_bootable(req: Request, volume: Object, argument: Any) -> Reply:
+    await common.patch_spec(req, Volume.KIND, volume, {"bootable": _truth(_of(argument, "bootable"))})
+    return Reply()
+
+
+async def _set_read_only(req: Request, volume: Object, argument: Any) -> Reply:
+    if await common.attachment_of(req, volume) is not None:
+        raise BadRequest("Invalid volume: it must be available for its read-only flag to change.")
+    await common.patch_spec(req, Volume.KIND, volume, {"readOnly": _truth(_of(argument, "readonly"))})
+    return accepted()
+
+
+async def _set_image_metadata(req: Request, volume: Object, argument: Any) -> Reply:
+    wanted = common.checked_metadata(_of(argument, "metadata"))
+    volume = await common.patch_spec(req, Volume.KIND, volume, {"imageMetadata": wanted})
+    return Reply({"metadata": volume["spec"].get("imageMetadata") or {}})
+
+
+async def _unset_image_metadata(req: Request, volume: Object, argument: Any) -> Reply:
+    key = str(_of(argument, "key"))
+    if key not in (volume["spec"].get("imageMetadata") or {}):
+        raise BadRequest(f"The volume's image metadata has no key {key}.")
+    await common.patch_spec(req, Volume.KIND, volume, {"imageMetadata": {key: None}})
+    return Reply()
+
+
+async def _show_image_metadata(req: Request, volume: Object, _: Any) -> Reply:
+    return Reply({"metadata": volume["spec"].get("imageMetadata") or {}})
+
+
+async def _force_delete(req: Request, volume: Object, _: Any) -> Reply:
+    await remove(req, volume)
+    return accepted()
+
+
+ACTIONS: dict[str, Action] = {
+    "os-extend": _extend,
+    "os-set_bootable": _set_bootable,
+    "os-update_readonly_flag": _set_read_only,
+    "os-set_image_metadata": _set_image_metadata,
+    "os-unset_image_metadata": _unset_image_metadata,
+    "os-show_image_metadata": _show_image_metadata,
+    "os-force_delete": _force_delete,
+}
+
+
+def _of(argument: Any, key: str) -> Any:
+    if not isinstance(argument, dict) or key not in argument:
+        raise BadRequest(f"Invalid input: '{key}' is a required property.")
+    return argument[key]
+
+
+def _truth(value: Any) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off", "t", "f", "y", "n"):
+        raise BadRequest(f"Invalid input: {text[:40]!r} is not a boolean.")
+    return text in ("true", "1", "yes", "on", "t", "y")
