@@ -13,11 +13,10 @@ from lichen.controllers.pod_port import PodPortController
 from lichen.controllers.replica_set import ReplicaSetController
 from lichen.controllers.server import ServerController
 from lichen.controllers.service import ServiceController
+from lichen.controllers.volume import VolumeController
 
 RECONCILERS: tuple[type[Reconciler], ...] = (
     NamespaceController,
-from lichen.controllers.stateful_set import StatefulSetController
-from lichen.controllers.volume import VolumeController
     NetworkController,
     PodPortController,
     ServerController,
@@ -26,5 +25,5 @@ from lichen.controllers.volume import VolumeController
     ReplicaSetController,
     NodeController,
     EventController,
-)
     VolumeController,
+)
