@@ -49,7 +49,7 @@ class Kernel:
         self.admission = Chain(standard_plugins() if plugins is None else plugins)
         self.custom = Definitions(self)
         self.admission.append(self.custom)
-        self.views = Views(self.catalog, self.schemas, {})
+        self.views = Views(self.catalog, self.schemas)
         self.tracking = Tracking(self.catalog)
         self.writes = Writes(self.store, self.schemas, self.admission, self.clock, self.tracking)
 

@@ -13,6 +13,8 @@ from lichen.kernel.checking import Run
 from lichen.kernel.schema import Schemas
 from lichen.kinds.catalog import Catalog
 from lichen.kinds.installed import Installed
+from lichen.kinds.resources import SHOWN
+from lichen.kinds.shown import FORMS, Forms
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.state import Event, EventType
@@ -62,14 +64,43 @@ class InstalledView:
         return selector
 
 
+class BuiltinView:
+    """A built-in kind that shows another one."""
+
+    def __init__(self, kind: Kind, storage: Kind, forms: Forms) -> None:
+        self.storage = storage
+        self._kind = kind
+        self._forms = forms
+
+    def shown(self, obj: Object) -> Object:
+        return {**self._forms.shown(obj), "apiVersion": self._kind.api_version, "kind": self._kind.kind}
+
+    def kept(self, obj: Object) -> Object:
+        return {**self._forms.kept(obj), "apiVersion": self.storage.api_version, "kind": self.storage.kind}
+
+    def fields(self, selector: str) -> str:
+        for ours, theirs in self._forms.fields:
+            selector = selector.replace(ours, theirs)
+        return selector
+
+
+def _builtin_views(catalog: Catalog) -> dict[Kind, View]:
+    views: dict[Kind, View] = {}
+    for (group, version, plural), storage in SHOWN.items():
+        kind, stored = catalog.by_resource(group, version, plural), catalog.by_resource(*storage, plural)
+        assert kind is not None and stored is not None
+        views[kind] = BuiltinView(kind, stored, FORMS[group, plural])
+    return views
+
+
 class Views:
     """All views of a kernel; a kind without one is stored as it is."""
 
-    def __init__(self, catalog: Catalog, schemas: Schemas, fixed: dict[Kind, View]) -> None:
+    def __init__(self, catalog: Catalog, schemas: Schemas) -> None:
         self._catalog = catalog
         self._schemas = schemas
-        self._fixed = fixed
-        self._found: dict[Kind, View] = dict(fixed)
+        self._fixed = _builtin_views(catalog)
+        self._found: dict[Kind, View] = dict(self._fixed)
         catalog.follow(self._changed)
 
     def of(self, kind: Kind) -> View | None:

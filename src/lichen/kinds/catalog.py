@@ -17,7 +17,7 @@ import lichen.kinds
 from lichen.kinds import bundle
 from lichen.kinds.columns import Column, columns_of_builtin, columns_of_model
 from lichen.kinds.installed import Installed
-from lichen.kinds.resources import builtin_kinds
+from lichen.kinds.resources import SHOWN, builtin_kinds
 from lichen.kinds.structs import schema_of_struct
 from lichen.model.kind import Kind, Resource
 
@@ -77,6 +77,14 @@ class Catalog:
 
     def all_kinds(self) -> tuple[Kind, ...]:
         return self._all
+
+    def stored_kinds(self) -> tuple[Kind, ...]:
+        """Each kind once, in a version that is served, without those that only show another one's objects."""
+        found: dict[tuple[str, str], Kind] = {}
+        for kind in self._all:
+            if (kind.group, kind.version, kind.plural) not in SHOWN:
+                found.setdefault((kind.group, kind.plural), kind)
+        return tuple(found.values())
 
     def canonical(self, kind: Kind) -> Kind | None:
         """The same kind with all it declares."""

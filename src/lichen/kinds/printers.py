@@ -42,6 +42,7 @@ def _time(obj: Object) -> str | None:
     seen: str | None = (
         series.get("lastObservedTime")
         or obj.get("lastTimestamp")
+        or obj.get("deprecatedLastTimestamp")
         or obj.get("eventTime")
         or obj["metadata"].get("creationTimestamp")
     )
@@ -49,17 +50,18 @@ def _time(obj: Object) -> str | None:
 
 
 def _involved(obj: Object, now: float) -> str:
-    involved = obj.get("involvedObject") or {}
+    involved = obj.get("involvedObject") or obj.get("regarding") or {}
     return f"{str(involved.get('kind', '')).lower()}/{involved.get('name', '')}"
 
 
 def _message(obj: Object, now: float) -> str:
-    return str(obj.get("message", "")).strip()
+    return str(obj.get("message") or obj.get("note") or "").strip()
 
 
 def _source(obj: Object, now: float) -> str:
-    source = obj.get("source") or {}
-    parts = (source.get("component") or obj.get("reportingComponent"), source.get("host"))
+    source = obj.get("source") or obj.get("deprecatedSource") or {}
+    reporter = obj.get("reportingComponent") or obj.get("reportingController")
+    parts = (source.get("component") or reporter, source.get("host"))
     return ", ".join(part for part in parts if part)
 
 
@@ -206,3 +208,4 @@ PRINTERS: dict[tuple[str, str], tuple[Column, ...]] = {
     ),
     ("apiextensions.k8s.io", "customresourcedefinitions"): (NAME, _CREATED_AT),
 }  # fmt: skip
+PRINTERS["events.k8s.io", "events"] = PRINTERS["", "events"]

@@ -11,7 +11,7 @@ from functools import cache
 
 from lichen.model.kind import ALL_VERBS, Kind
 
-POD_SUBRESOURCES = "status,log,exec,attach,portforward,binding,eviction,ephemeralcontainers,proxy,resize"
+POD_SUBRESOURCES = "status,log,exec,attach,portforward,binding,eviction,proxy"
 
 TABLE = """
 [v1]
@@ -63,6 +63,9 @@ selfsubjectaccessreviews    SelfSubjectAccessReview    cluster -      -         
 selfsubjectrulesreviews     SelfSubjectRulesReview     cluster -      -                                      -    c
 subjectaccessreviews        SubjectAccessReview        cluster -      -                                      -    c
 
+[autoscaling/v1]
+horizontalpodautoscalers    HorizontalPodAutoscaler    ns      hpa    status                                 all  rw
+
 [autoscaling/v2]
 horizontalpodautoscalers    HorizontalPodAutoscaler    ns      hpa    status                                 all  rw
 
@@ -78,6 +81,9 @@ leases                      Lease                      ns      -      -         
 
 [discovery.k8s.io/v1]
 endpointslices              EndpointSlice              ns      -      -                                      -    rw
+
+[events.k8s.io/v1]
+events                      Event                      ns      ev     -                                      -    rw
 
 [flowcontrol.apiserver.k8s.io/v1]
 flowschemas                 FlowSchema                 cluster -      status                                 -    rw
@@ -120,6 +126,12 @@ volumeattachments           VolumeAttachment           cluster -      status    
 volumeattributesclasses     VolumeAttributesClass      cluster vac    -                                      -    rw
 """
 
+SHOWN = {
+    ("events.k8s.io", "v1", "events"): ("", "v1"),
+    ("autoscaling", "v1", "horizontalpodautoscalers"): ("autoscaling", "v2"),
+}
+"""Kinds (group, version, plural) that show what another one of the same plural stores, and its group and version."""
+
 
 @cache
 def builtin_kinds() -> tuple[Kind, ...]:
@@ -136,7 +148,9 @@ def builtin_kinds() -> tuple[Kind, ...]:
 
 @cache
 def _by_resource() -> dict[tuple[str, str], Kind]:
-    return {(kind.group, kind.plural): kind for kind in builtin_kinds()}
+    stored = [kind for kind in builtin_kinds() if (kind.group, kind.version, kind.plural) not in SHOWN]
+    shown = [kind for kind in builtin_kinds() if (kind.group, kind.version, kind.plural) in SHOWN]
+    return {(kind.group, kind.plural): kind for kind in (*shown, *stored)}
 
 
 def builtin(group: str, plural: str) -> Kind:
