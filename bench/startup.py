@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,11 +56,15 @@ def start_simulated(data_dir: Path) -> float:
 def start_and_stop(command: list[str], data_dir: Path) -> float:
     ports = ["--kubernetes-port", "0", "--openstack-port", "0", "--node-port", "0"]
     start = time.perf_counter()
-    process = subprocess.Popen([*command, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: answering(data_dir, process.pid), pause=0.005)
-    took = time.perf_counter() - start
-    process.terminate()
-    process.wait(60)
+    with tempfile.TemporaryFile() as output, subprocess.Popen([*command, *ports], stderr=output) as process:
+        try:
+            wait_for(lambda: process.poll() is not None or answering(data_dir, process.pid), pause=0.005)
+            took = time.perf_counter() - start
+        finally:
+            process.terminate()
+            if process.wait(60) != 0:
+                output.seek(0)
+                raise RuntimeError(f"{' '.join(command)}:\n{output.read().decode()[-3000:]}")
     return took
 
 
