@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from lichen.cli.processes import Process, processes_of
 from lichen.daemon.settings import Settings
@@ -35,4 +36,14 @@ def stop_leftovers(settings: Settings) -> None:
 
 
 def _others(settings: Settings) -> list[Process]:
-    return [process for process in processes_of(str(settings.data_dir)) if process.pid != os.getpid()]
+    ours = _lineage()
+    return [process for process in processes_of(str(settings.data_dir)) if process.pid not in ours]
+
+
+def _lineage() -> set[int]:
+    """Ourselves and who started us (sudo, timeout, …), whose command lines look like ours."""
+    pids, pid = set(), os.getpid()
+    while pid > 1:
+        pids.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pids
