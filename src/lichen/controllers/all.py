@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from lichen.controllers.base import Reconciler
+from lichen.controllers.cron_job import CronJobController
+from lichen.controllers.daemon_set import DaemonSetController
 from lichen.controllers.deployment import DeploymentController
 from lichen.controllers.event import EventController
+from lichen.controllers.job import JobController
 from lichen.controllers.namespace import NamespaceController
 from lichen.controllers.network import NetworkController
 from lichen.controllers.node import NodeController
@@ -13,6 +16,7 @@ from lichen.controllers.pod_port import PodPortController
 from lichen.controllers.replica_set import ReplicaSetController
 from lichen.controllers.server import ServerController
 from lichen.controllers.service import ServiceController
+from lichen.controllers.stateful_set import StatefulSetController
 from lichen.controllers.volume import VolumeController
 
 RECONCILERS: tuple[type[Reconciler], ...] = (
@@ -23,6 +27,10 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     ServiceController,
     DeploymentController,
     ReplicaSetController,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    CronJobController,
     NodeController,
     EventController,
     VolumeController,

@@ -21,7 +21,7 @@ from lichen.model.meta import find_condition, labels_of, name_of
 from lichen.model.quantity import millis, whole
 from lichen.model.selectors import Matcher, label_selector
 from lichen.scheduling.request import Request, Rules, Term
-from lichen.scheduling.rules import why_not
+from lichen.scheduling.rules import NODE_NAME, why_not
 
 NOT_READY = "node(s) were not ready"
 NO_CPU, NO_MEMORY, NO_SLOT = "Insufficient cpu", "Insufficient memory", "Too many pods"
@@ -82,7 +82,7 @@ class Columns:
         ready = find_condition(node, "Ready")
         fresh = _Node(
             name,
-            {"kubernetes.io/hostname": name, **labels_of(node)},
+            {"kubernetes.io/hostname": name, **labels_of(node), NODE_NAME: name},
             node["spec"].get("taints") or [] if node.get("spec") else [],
             bool((node.get("spec") or {}).get("unschedulable")),
             ready is not None and ready["status"] == "True",

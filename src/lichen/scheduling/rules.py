@@ -13,20 +13,23 @@ from lichen.planning.taints import tolerates
 from lichen.scheduling.request import Rules
 
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
+NODE_NAME = "metadata.name"
+"""Among a node's labels as they are judged: its name."""
+_CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 AFFINITY_MISMATCH = "node(s) didn't match the workload's node affinity or selector"
 UNSCHEDULABLE = "node(s) were unschedulable"
 
 
 def why_not(rules: Rules, labels: Mapping[str, str], taints: Sequence[Object], *, cordoned: bool) -> str:
     """ "" if the node may carry the workload, else the reason in Kubernetes' words."""
-    if cordoned:
+    tolerations = msgspec.json.decode(rules.tolerations)
+    if cordoned and not any(tolerates(t, _CORDONED) for t in tolerations):
         return UNSCHEDULABLE
     if any(labels.get(key) != value for key, value in rules.selector):
         return AFFINITY_MISMATCH
     affinity = msgspec.json.decode(rules.affinity)
     if affinity and not any(_term_matches(term, labels) for term in affinity.get("nodeSelectorTerms") or []):
         return AFFINITY_MISMATCH
-    tolerations = msgspec.json.decode(rules.tolerations)
     for taint in taints:
         if taint.get("effect") in BLOCKING_EFFECTS and not any(tolerates(t, taint) for t in tolerations):
             value = f": {taint['value']}" if taint.get("value") else ": "
@@ -39,8 +42,7 @@ def _term_matches(term: Object, labels: Mapping[str, str]) -> bool:
     fields = term.get("matchFields") or []
     if not expressions and not fields:
         return False
-    named = {"metadata.name": labels.get("kubernetes.io/hostname", "")}
-    return all(_matches(e, labels) for e in expressions) and all(_matches(f, named) for f in fields)
+    return all(_matches(e, labels) for e in expressions) and all(_matches(f, labels) for f in fields)
 
 
 def _matches(expression: Object, labels: Mapping[str, str]) -> bool:

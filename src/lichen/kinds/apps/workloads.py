@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lichen.kinds.apps.cron import Schedule
 from lichen.kinds.core.common import check_immutable, check_not_negative, check_selector, one_of
 from lichen.kinds.core.podcheck import check_pod_spec
 from lichen.kinds.core.podspec import default_pod_spec
@@ -165,8 +166,11 @@ def validate_job(obj: Object, faults: Faults) -> None:
 
 def validate_cron_job(obj: Object, faults: Faults) -> None:
     spec = obj.get("spec") or {}
-    if len(spec.get("schedule", "").split()) != 5 and not spec.get("schedule", "").startswith("@"):
-        faults.invalid("spec.schedule", spec.get("schedule", ""), "must be five fields, as in crontab, or @hourly, …")
+    for field, arguments in (("schedule", (spec.get("schedule", ""),)), ("timeZone", ("@daily", spec.get("timeZone")))):
+        try:
+            Schedule.parse(*(argument or "" for argument in arguments))
+        except ValueError as error:
+            faults.invalid(f"spec.{field}", spec.get(field), str(error))
     one_of(spec, "concurrencyPolicy", ("Allow", "Forbid", "Replace"), "spec", faults)
 
 
