@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+from lichen.kinds.apps.cron import Schedule
 from lichen.kinds.builtin import JOB
 from lichen.model.data import Object
 from lichen.model.meta import is_deleting, name_of, namespace_of, owner_reference, revision_of, uid_of
-from lichen.kinds.apps.cron import Schedule
 from lichen.planning.job import is_finished, outcome
 from lichen.planning.steps import Create, Delete, Note, Step
 from lichen.planning.times import rfc3339, seconds_of
