@@ -14,6 +14,7 @@ from lichen.cli.output import CommandError
 from lichen.client.local import LocalCloud, read_local
 
 PAUSE = 0.05
+LAST_WORDS = 3
 
 
 def answers(url: str, ca_file: Path, *, timeout: float = 2.0) -> int:
@@ -52,6 +53,9 @@ def wait_until_up(data_dir: Path, process: subprocess.Popen[bytes], seconds: flo
 
 
 def _tail(data_dir: Path) -> str:
-    path = data_dir / "log" / "daemon.log"
-    lines = path.read_text(errors="replace").splitlines()[-6:] if path.exists() else []
-    return "\n".join(f"    {line}" for line in lines)
+    """The last words of each of the cloud's processes, without the requests they served."""
+    said = []
+    for path in sorted((data_dir / "log").glob("*.log")):
+        lines = [line for line in path.read_text(errors="replace").splitlines() if '"lichen.access"' not in line]
+        said += [f"    {path.stem}: {line[:300]}" for line in lines[-LAST_WORDS:]]
+    return "\n".join(said)
