@@ -47,6 +47,11 @@ def test_a_node_that_renews_its_lease_is_let_be_and_looked_at_when_it_could_be_l
     assert plan_node(a_node(), 10.0, [], T0) == ([], 30.1)
 
 
+def test_a_node_without_a_spec_is_a_node():
+    node = {key: value for key, value in a_node().items() if key != "spec"}
+    assert steps(node, None) == []
+
+
 def test_a_silent_node_becomes_unknown_and_tainted():
     status, spec = steps(a_node(), 100.0)
     assert isinstance(status, Patch)

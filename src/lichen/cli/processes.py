@@ -46,10 +46,9 @@ def _process(entry: Path, data_dir: str) -> Process | None:
 
 def _role(command: list[str], data_dir: str) -> str:
     """The role that `python -m lichen.daemon ROLE … --data-dir D` names; "" of any other command."""
-    for at, word in enumerate(_after(command, "lichen.daemon")):
-        if at == 0 and data_dir in _after(command, "--data-dir"):
-            return ROLES.get(word, word)
-    return ""
+    if command[1:3] != ["-m", "lichen.daemon"] or data_dir not in _after(command, "--data-dir"):
+        return ""  # also what only runs such a command: sudo, timeout, a profiler
+    return ROLES.get(command[3], command[3])
 
 
 def _after(command: list[str], word: str) -> Iterator[str]:

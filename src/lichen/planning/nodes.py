@@ -42,7 +42,7 @@ def plan_node(
     if lost:
         steps += _unknown(node, ready, rfc3339(now)) + _unready(pods, rfc3339(now))
     taints = _taints(node, lost=lost, ready=up, now=rfc3339(now))
-    if taints != (node["spec"].get("taints") or []):
+    if taints != _held(node):
         steps.append(Patch(NODE, name_of(node), "", {"spec": {"taints": taints or None}}))
     waits = [] if silent is None or lost else [GRACE - silent + 0.1]
     judged = [t for t in taints if not (cut_off and t["key"] in (UNREACHABLE, NOT_READY))]
@@ -94,12 +94,17 @@ def _unready(pods: Sequence[Object], now: str) -> list[Step]:
 
 
 def _taints(node: Object, *, lost: bool, ready: bool, now: str) -> list[Object]:
-    held = node["spec"].get("taints") or []
+    held = _held(node)
     kept = [_stamped(t, now) for t in held if t["key"] not in (UNREACHABLE, NOT_READY)]
     if ready:
         return kept
     key = UNREACHABLE if lost else NOT_READY
     return [*kept, *(_taint(held, key, effect, now) for effect in ("NoSchedule", "NoExecute"))]
+
+
+def _held(node: Object) -> list[Object]:
+    """A node that somebody else registered may have no spec at all."""
+    return (node.get("spec") or {}).get("taints") or []
 
 
 def _stamped(taint: Object, now: str) -> Object:
