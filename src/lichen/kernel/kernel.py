@@ -9,7 +9,7 @@ session = kernel.acting(await kernel.authenticate(token))
 from __future__ import annotations
 
 from lichen.kernel.access import Access, Clock, Store, SystemClock
-from lichen.kernel.admission import Plugin
+from lichen.kernel.admission import Plugin, Resuming
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.admission.standard import standard_plugins
 from lichen.kernel.bootstrap import bootstrap
@@ -59,6 +59,9 @@ class Kernel:
         session = self.acting(SYSTEM)
         await self.custom.start(session)
         await bootstrap(session)
+        for plugin in self.admission:
+            if isinstance(plugin, Resuming):
+                await plugin.resume(self.store)
 
     async def authenticate(self, token: str) -> Caller:
         """Who bears `token`. Unauthorized."""

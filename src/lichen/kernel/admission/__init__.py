@@ -60,6 +60,15 @@ class Releasing(Protocol):
         ...
 
 
+@runtime_checkable
+class Resuming(Protocol):
+    """A plugin that has something to do when a kernel starts."""
+
+    async def resume(self, state: State) -> None:
+        """state: unrestricted."""
+        ...
+
+
 def refused(request: Request, why: str) -> Forbidden:
     """`pods "x" is forbidden: …`."""
     kind = request.kind

@@ -7,6 +7,7 @@ from lichen.kernel.admission import Plugin
 from lichen.kernel.admission.addresses import Addresses
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.ids import Ids
+from lichen.kernel.admission.limits import LimitRanges
 from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
 from lichen.kernel.admission.ownership import Placement, Protected
@@ -38,5 +39,6 @@ def standard_plugins() -> list[Plugin]:
         Snapshots(),
         Attachments(),
         Pods(),
+        LimitRanges(),
         Quotas(),
     ]

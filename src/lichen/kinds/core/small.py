@@ -90,6 +90,18 @@ def validate_binding_update(new: Object, old: Object, faults: Faults) -> None:
         faults.invalid("roleRef", new.get("roleRef"), "cannot change roleRef")
 
 
+def default_limit_range(obj: Object) -> None:
+    """A container's default limit is its maximum, its default request its default limit or its minimum."""
+    for limit in (obj.get("spec") or {}).get("limits") or ():
+        if limit.get("type") != "Container":
+            continue
+        default = {**(limit.get("max") or {}), **(limit.get("default") or {})}
+        request = {**(limit.get("min") or {}), **default, **(limit.get("defaultRequest") or {})}
+        for key, value in (("default", default), ("defaultRequest", request)):
+            if value:
+                limit[key] = value
+
+
 def default_storage_class(obj: Object) -> None:
     obj.setdefault("reclaimPolicy", "Delete")
     obj.setdefault("volumeBindingMode", "Immediate")
@@ -131,6 +143,7 @@ RULES: dict[tuple[str, str], Rules] = {
     ("", "persistentvolumes"): Rules(default=default_volume, begin=begin_pending),
     ("", "persistentvolumeclaims"): Rules(default=default_claim, begin=begin_pending),
     ("", "endpoints"): Rules(default=default_endpoints),
+    ("", "limitranges"): Rules(default=default_limit_range),
     (_RBAC, "rolebindings"): BINDING,
     (_RBAC, "clusterrolebindings"): BINDING,
     ("storage.k8s.io", "storageclasses"): Rules(
