@@ -103,6 +103,8 @@ def test_a_job_is_waited_for_and_its_log_read(cloud: Here):
     demo(cloud, "apply", "-f", "-", input=a_job("sum", "echo the sum is 42", completions=2))
     demo(cloud, "wait", "--for=condition=complete", "job/sum", "--timeout=60s")
     assert "the sum is 42" in demo(cloud, "logs", "job/sum")
+    described = demo(cloud, "describe", "pods", "-l", "job-name=sum")
+    assert all(word in described for word in ("Scheduled", "Pulled", "Created", "Started", "lichen-agent"))
     assert "2/2" in demo(cloud, "get", "job/sum")
     demo(cloud, "delete", "job/sum")
     until("its pods go with it", lambda: not cloud.object("-n", "demo", "pods", "-l", "job-name=sum")["items"])

@@ -32,6 +32,7 @@ from lichen.model.errors import ApiError
 from lichen.model.state import State
 from lichen.planning.times import backoff
 from lichen.runtime.clock import Clock
+from lichen.runtime.events import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Agent:
         sources, topology = self._shared.sources, self._shared.topology
         self._clock = clock
         self._keeper = NodeKeeper(state, facts)
+        self._recorder = Recorder(state, clock, "lichen-agent", node_name)
         host_ip = facts.addresses[0] if facts.addresses else ""
         engine = facts.engine.partition("://")[0]
         self.networks = Networks(node_name, state, networks, sources, topology, clock)
@@ -98,7 +100,7 @@ class Agent:
         self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock) if blocks is not None else None
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
-            root=root, host_ip=host_ip, engine=engine, tokens=tokens,
+            root=root, host_ip=host_ip, engine=engine, tokens=tokens, recorder=self._recorder,
         )  # fmt: skip
         self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
         self.ready = asyncio.Event()
@@ -108,7 +110,7 @@ class Agent:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._shared.join()
-            tasks = [asyncio.create_task(pump) for pump in self._pumps()]
+            tasks = [asyncio.create_task(work) for work in (*self._pumps(), self._recorder.run())]
             await self._start()
             self.ready.set()
             await asyncio.gather(*tasks)

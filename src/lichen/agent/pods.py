@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from lichen.agent.networks import Networks
+from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, pod_spec
 from lichen.agent.probes import Prober, speak
 from lichen.agent.references import References, Tokens
@@ -29,6 +30,7 @@ from lichen.planning import pod_steps as plan
 from lichen.planning.pod import plan_pod
 from lichen.planning.pod_restart import container_specs
 from lichen.runtime.clock import Clock
+from lichen.runtime.events import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,10 @@ class Pods:
         host_ip: str = "",
         engine: str = "containerd",
         tokens: Tokens | None = None,
+        recorder: Recorder,
     ) -> None:
         self.drivers = drivers
+        self._events = PodEvents(recorder)
         self.workers = Workers(self._reconcile, clock)
         self.volumes = Volumes(root / "volumes")
         self._node = node
@@ -223,6 +227,8 @@ class Pods:
 
     async def _run(self, key: Key, pod: Object, steps: list[plan.PodStep]) -> Object:
         stops = [step for step in steps if isinstance(step, plan.StopContainer)]
+        for stop in stops:
+            self._events.stopping(pod, stop.name)
         for step in steps:
             if not isinstance(step, plan.StopContainer):
                 pod = await self._step(key, pod, step)
@@ -236,6 +242,7 @@ class Pods:
         uid, driver = uid_of(pod), self.driver_of(pod)
         match step:
             case plan.Report():
+                self._events.reported(pod, step.status)
                 pod = await patch_status(self._state, POD, pod, step.status)
                 self._written[key] = pod
             case plan.StartSandbox() if driver is not None:
@@ -257,7 +264,7 @@ class Pods:
         try:
             await driver.start_sandbox(pod_spec(pod, port_id, _runtime(pod)))
         except (Temporary, Permanent) as error:
-            self._failed(uid_of(pod), "", "FailedCreatePodSandBox", error)
+            self._failed(pod, "", "FailedCreatePodSandBox", error)
         else:
             self._succeeded(uid_of(pod), "")
 
@@ -267,6 +274,7 @@ class Pods:
         reason = "ErrImagePull"
         try:
             await self._have_image(driver, spec)
+            self._events.pulled(pod, spec)
             reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
             token = await self._references.token(pod, spec)
@@ -279,8 +287,9 @@ class Pods:
             await driver.remove_container(uid, step.name)
             await driver.start_container(sandbox, container, attempt=step.attempt)
         except (Temporary, Permanent) as error:
-            self._failed(uid, step.name, reason, error)
+            self._failed(pod, step.name, reason, error)
         else:
+            self._events.started(pod, step.name)
             self._succeeded(uid, step.name)
 
     async def _have_image(self, driver: PodDriver, spec: Object) -> None:
@@ -294,12 +303,14 @@ class Pods:
             return
         await driver.ensure_image(image)
 
-    def _failed(self, uid: str, name: str, reason: str, error: Temporary | Permanent) -> None:
+    def _failed(self, pod: Object, name: str, reason: str, error: Temporary | Permanent) -> None:
+        uid = uid_of(pod)
         before = self._failures.setdefault(uid, {}).get(name)
         own = error.reason if isinstance(error, Permanent) else reason
         reason = own if own in _REASONS else reason
         count = before.count + 1 if before is not None and before.reason == reason else 1
         self._failures[uid][name] = plan.Failure(reason, error.message, self._clock.now(), count)
+        self._events.failed(pod, name, reason, error.message)
         log.info("pod %s %s: %s: %s", uid, name, reason, error.message)
 
     def _succeeded(self, uid: str, name: str) -> None:

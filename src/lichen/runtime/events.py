@@ -69,6 +69,8 @@ class Recorder:
                 await self._write(key, event)
             except (ApiError, OSError) as error:
                 log.info("event %s about %s not written: %s", event["reason"], key[0], error)
+            except Exception:
+                log.exception("event %s about %s not written", event["reason"], key[0])
 
     async def _write(self, key: _Key, event: Object) -> None:
         held = self._written.get(key)

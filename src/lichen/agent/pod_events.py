@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node tells of its pods, in the words that kubectl's users know."""
+
+from __future__ import annotations
+
+from lichen.model.data import Object
+from lichen.model.meta import name_of
+from lichen.runtime.events import Recorder
+
+_SANDBOX = "FailedCreatePodSandBox"
+
+
+class PodEvents:
+    """Each method records one event about a pod."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def pulled(self, pod: Object, container: Object) -> None:
+        self._recorder.note(pod, "Pulled", f'Container image "{container.get("image", "")}" is present on the machine')
+
+    def started(self, pod: Object, container: str) -> None:
+        self._recorder.note(pod, "Created", f"Created container: {container}")
+        self._recorder.note(pod, "Started", f"Started container {container}")
+
+    def stopping(self, pod: Object, container: str) -> None:
+        self._recorder.note(pod, "Killing", f"Stopping container {container}")
+
+    def failed(self, pod: Object, container: str, reason: str, message: str) -> None:
+        """container: "" for the sandbox."""
+        if container:
+            self._recorder.note(pod, "Failed", f"Error: {reason}: {container}: {message}", warning=True)
+        else:
+            self._recorder.note(pod, _SANDBOX, f"Failed to create pod sandbox: {message}", warning=True)
+
+    def reported(self, pod: Object, status: Object) -> None:
+        """Of a report, what a person should hear of: a container that is held back."""
+        before = _waiting(pod.get("status") or {})
+        for name, reason in _waiting(status).items():
+            if reason == "CrashLoopBackOff" != before.get(name):
+                said = f"Back-off restarting failed container {name} in pod {name_of(pod)}"
+                self._recorder.note(pod, "BackOff", said, warning=True)
+
+
+def _waiting(status: Object) -> dict[str, str]:
+    """Why containers wait, by their names."""
+    held = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return {c["name"]: ((c.get("state") or {}).get("waiting") or {}).get("reason", "") for c in held}
