@@ -27,7 +27,9 @@ def run(report: Report) -> None:
         uvloop.run(details(report, here))
     for nodes, budget, peer in ((1000, 2000, "k8s 470/s"), (5000, 1000, "k8s 371/s")):
         with kernel() as here:
-            uvloop.run(placements(report, here, nodes, budget, peer))
+            uvloop.run(placements(report, here, nodes, ("≥", budget), peer))
+    with kernel() as here:
+        uvloop.run(placements(report, here, 1000, None, "", ports=True))
 
 
 def is_running(server: Any) -> bool:
@@ -96,25 +98,34 @@ async def details(report: Report, here: Cloud) -> None:
     seen.close()
 
 
-async def placements(report: Report, here: Cloud, nodes: int, budget: float, peer: str) -> None:
-    """Pods that wait are bound by the controllers' process, over HTTPS; nodes are records without an agent."""
+async def placements(
+    report: Report, here: Cloud, nodes: int, budget: tuple[str, float] | None, peer: str, *, ports: bool = False
+) -> None:
+    """Pods that wait are bound by the controllers' process, over HTTPS; nodes are records without an agent.
+
+    ports: each pod gets its Port and address from the controllers meanwhile, which the peers leave to their nodes.
+    """
+    pods = f"{SPACE if ports else '/api/v1/namespaces/kube-system'}/pods"
     connection = await connect(here.kubernetes_url)
     for number in range(nodes):
         node = a_node(number)
         await connection.ok("POST", "/api/v1/nodes", here.admin, node)
         await connection.ok("PUT", f"/api/v1/nodes/{node['metadata']['name']}/status", here.admin, node)
     for number in range(PLACED):
-        await connection.ok("POST", f"{SPACE}/pods", here.admin, a_pod(f"p-{number}"))
-    seen = Watching(here, f"{SPACE}/pods", lambda pod: bool(pod["spec"].get("nodeName")))
+        pod = a_pod(f"p-{number}")
+        if not ports:
+            pod["spec"]["hostNetwork"] = True
+            del pod["spec"]["containers"][0]["ports"]
+        await connection.ok("POST", pods, here.admin, pod)
+    seen = Watching(here, pods, lambda pod: bool(pod["spec"].get("nodeName")))
     await seen.start()
     with controllers(here):
         await seen.until(PLACED)
     connection.close()
     seen.close()
     took = max(seen.when.values()) - min(seen.when.values())
-    report.row(
-        f"placements bound, {nodes:,} nodes, {PLACED:,} pods", PLACED / took, "/s", peer=peer, budget=("≥", budget)
-    )
+    what = f"{PLACED:,} placements bound, {nodes:,} nodes{', and ports made' if ports else ''}"
+    report.row(what, PLACED / took, "/s", peer=peer, budget=budget)
 
 
 def a_node(number: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from bench.http import timed
 from bench.lib import Report, folder, median, memory
@@ -50,7 +51,7 @@ def a_pod(number: int, runtime: str = "runc") -> PodSpec:
     return PodSpec(f"{runtime}-{number}", "bench", f"{runtime}-{number}", runtime=runtime)
 
 
-async def _each(report: Report, what: str, call: Callable[[int], Awaitable[object]]) -> None:
+async def _each(report: Report, what: str, call: Callable[[int], Awaitable[Any]]) -> None:
     """Ten pods, one after another."""
     numbers = iter(range(PODS))
     took = await timed(PODS, lambda: call(next(numbers)))
@@ -82,6 +83,6 @@ async def _runtime(report: Report, pods: ContainerdPods, runtime: str) -> None:
         command = await pods.exec(f"{runtime}-{number}", "main", ("true",), tty=False, stdin=False)
         async for _ in command.output:
             pass
-        await command.wait()
+        await command.wait()  # type: ignore[misc]
 
     await _each(report, f"{runtime}: exec of `true`, to its end", execute)

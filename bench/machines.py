@@ -78,8 +78,9 @@ async def delete(here: Cloud, name: str) -> None:
         return
     connection = await connect(here.kubernetes_url)
     await connection.ok("DELETE", f"{ONE}/{name}", here.admin)
-    while (await connection.send("GET", f"{ONE}/{name}", here.admin))[0] != 404:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while (await connection.send("GET", f"{ONE}/{name}", here.admin))[0] != 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     connection.close()
 
 

@@ -60,7 +60,6 @@ async def by_lichen(report: Report, here: Cloud, bare: float) -> None:
     report.row("a pod: create → Running with an address", median(took) * 1e3, "ms", beside=beside)
     took = [await started(connection, here, seen, [f"many-{n}" for n in range(AT_ONCE)])]
     report.row(f"{AT_ONCE} pods at once: the last is Running", took[0], "s", beside=f"{AT_ONCE / took[0]:.1f} pods/s")
-    await gone(report, connection, here)
     connection.close()
     seen.close()
 
@@ -72,12 +71,3 @@ async def started(connection: Connection, here: Cloud, seen: Watching, names: li
         await connection.ok("POST", f"{SPACE}/pods", here.admin, a_pod(name))
     await seen.until(count + len(names))
     return time.perf_counter() - start
-
-
-async def gone(report: Report, connection: Connection, here: Cloud) -> None:
-    start = time.perf_counter()
-    await connection.ok("DELETE", f"{SPACE}/pods", here.admin)
-    while (await connection.json("GET", f"{SPACE}/pods", here.admin))["items"]:
-        await asyncio.sleep(0.01)
-    took, count = time.perf_counter() - start, ONE_BY_ONE + AT_ONCE + 1
-    report.row(f"{count} pods deleted at once: all gone", took, "s")
