@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -86,10 +87,18 @@ def _is_good(pem: bytes, names: list[x509.GeneralName], tls_dir: Path) -> bool:
     held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     known = {str(name.value) for name in held}
     return (
-        certificate.issuer == authority.subject
+        _is_issued_by(authority, certificate)
         and left > datetime.timedelta(days=RENEW_DAYS)
         and all(str(name.value) in known for name in names)
     )
+
+
+def _is_issued_by(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def _builder(
