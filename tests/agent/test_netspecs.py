@@ -5,9 +5,31 @@ from typing import Any
 
 import pytest
 
-from lichen.agent.netspecs import has_addresses, network_spec, port_spec, rules_on, service_rules, subnets_known
-from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.agent.netspecs import (
+    group_spec,
+    has_addresses,
+    network_spec,
+    port_spec,
+    router_spec,
+    rules_on,
+    service_rules,
+    subnets_known,
+)
+from lichen.drivers.base import (
+    FilterRule,
+    GroupSpec,
+    Lease,
+    NetworkSpec,
+    PortSpec,
+    RouterGateway,
+    RouterSpec,
+    ServiceRule,
+    SubnetSpec,
+)
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
+from lichen.kinds.network.router import Router
+from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from tests.agent.world import NETWORK_ID, SUBNET_ID, a_port, an_object
@@ -140,3 +162,41 @@ def test_a_node_has_the_rules_of_its_own_networks_only():
     rules = service_rules([a_service()], [a_slice(an_endpoint("10.0.0.9", "a"))], {"a": "N"})
     assert rules_on(["M"], rules) == ()
     assert len(rules_on(["N"], rules)) == 1
+
+
+def test_a_group_is_its_rules_and_the_addresses_in_it():
+    rules = [
+        {"id": "r", "direction": "ingress", "protocol": "tcp", "portMin": 80, "portMax": 81, "remoteGroupId": "g"},
+        {"id": "s", "direction": "egress", "etherType": "IPv6", "remoteCidr": "fd00::/8"},
+    ]
+    group = an_object(SecurityGroup.KIND, "web", {"id": "g", "rules": rules})
+    assert group_spec(group, [a_port("web-0", "x", "pod")]) == GroupSpec(
+        "g",
+        (FilterRule(True, 4, 6, 80, 81, remote_group="g"), FilterRule(False, 6, remote_cidr="fd00::/8")),
+        ("10.0.0.5",),
+    )
+
+
+def test_a_port_says_its_groups_or_that_it_is_open():
+    port = a_port("web-0", "x", "pod")
+    assert port_spec(port, a_net(), [a_subnet()]).groups is None
+    port["spec"]["securityGroupIds"] = ["b", "a"]
+    assert port_spec(port, a_net(), [a_subnet()]).groups == ("a", "b")
+
+
+def test_a_router_is_what_is_behind_it_its_way_out_and_what_floats():
+    inner, outer = a_port("in", "r", "network:router_interface"), a_port("out", "r", "network:router_gateway", 7)
+    outer["spec"] |= {"networkId": "ext", "fixedIps": [{"subnetId": "e", "ipAddress": "203.0.113.7"}]}
+    subnets = {SUBNET_ID: a_subnet(), "e": a_subnet(id="e", cidr="203.0.113.0/28", gatewayIp="203.0.113.1")}
+    router = an_object(Router.KIND, "r", {"id": "r", "externalGateway": {"network": "ext", "port": "out"}})
+    floating = an_object(FloatingIP.KIND, "f", {"networkId": "ext", "address": "203.0.113.9", "fixedIp": "10.0.0.9"})
+    assert router_spec(router, [inner, outer], subnets, [floating]) == RouterSpec(
+        "r",
+        ((NETWORK_ID, ("10.0.0.0/24",)),),
+        RouterGateway("ext", "fa:16:3e:00:00:07", (("203.0.113.7", 28),), "203.0.113.1"),
+        (("203.0.113.9", "10.0.0.9"),),
+    )
+    assert network_spec(a_net(), [a_subnet()], [inner]).addresses == (("10.0.0.5", 24),)
+    assert network_spec(a_net(), [a_subnet()], [inner]).leases == ()
+    router["spec"]["adminStateUp"] = False
+    assert router_spec(router, [inner, outer], subnets, []) == RouterSpec("r")

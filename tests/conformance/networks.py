@@ -17,7 +17,17 @@ from collections.abc import Callable
 
 import pytest
 
-from lichen.drivers.base import Lease, NetworkDriver, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.drivers.base import (
+    FilterRule,
+    GroupSpec,
+    Lease,
+    NetworkDriver,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    ServiceRule,
+    SubnetSpec,
+)
 from lichen.model.errors import Temporary
 
 Reopened = Callable[[], NetworkDriver]
@@ -133,6 +143,35 @@ class NetworkConformance:
         await again.unplug(port.id)
         await again.remove_network(network.id)
         assert await networks.discover() == (frozenset(), frozenset())
+
+    async def test_groups_and_filters_can_be_said_again_and_in_any_order(self, networks: NetworkDriver) -> None:
+        network = a_network()
+        port = a_port(network.id, 11, groups=("one", "unknown"))
+        rules = (FilterRule(ingress=True, protocol=6, port_min=80, port_max=80), FilterRule(False, remote_group="two"))
+        await networks.ensure_network(network)
+        await networks.filter_port(port)
+        await networks.plug_tap(port)
+        for groups in ((GroupSpec("one", rules, ("10.9.0.11", "fd00::1")),), (), (GroupSpec("two"),)):
+            await networks.ensure_groups(groups)
+            await networks.ensure_groups(groups)
+            await networks.filter_port(port)
+        await networks.unplug(port.id)
+
+    async def test_a_router_joins_networks_that_are_here_and_is_found_by_its_id(
+        self, networks: NetworkDriver, reopened: Reopened
+    ) -> None:
+        network = a_network()
+        router = RouterSpec("router-" + network.id, ((network.id, ("10.9.0.0/24",)),))
+        with pytest.raises(Temporary):
+            await networks.ensure_router(router)
+        await networks.ensure_network(network)
+        for _ in range(2):
+            await networks.ensure_router(router)
+        again = reopened()
+        assert await again.discover_routers() == {router.id}
+        for _ in range(2):
+            await again.remove_router(router.id)
+        assert await networks.discover_routers() == frozenset()
 
     async def test_cleanup_removes_all(self, networks: NetworkDriver, reopened: Reopened, netns: str) -> None:
         network = a_network()

@@ -54,3 +54,44 @@ def test_a_group_is_applied_with_kubectl_and_seen_by_openstack(cloud: Here):
     ids = [row["ID"] for row in cloud.openstack_json("security group", "rule", "list", "pages")]
     assert ids[0] == first["ID"] and len(ids) == 2
     cloud.kubectl_ok("-n", "demo", "delete", "sg", "pages")
+
+
+def test_a_router_and_a_floating_ip_lead_to_a_server(cloud: Here):
+    tell, ok = cloud.openstack_json, cloud.openstack_ok
+    disk = a_qcow2(cloud.folder / "led.qcow2")
+    tell("image", "create", "led", "--file", str(disk), "--disk-format", "qcow2")
+    public = tell("network", "create", "--external", "public", cloud="lichen")
+    assert public["router:external"] is True
+    ok(
+        "subnet",
+        "create",
+        "--network",
+        "public",
+        "--subnet-range",
+        "203.0.113.0/24",
+        "--no-dhcp",
+        "out",
+        cloud="lichen",
+    )
+    tell("network", "create", "inner")
+    tell("subnet", "create", "--network", "inner", "--subnet-range", "10.18.0.0/24", "inner-4")
+    tell("router", "create", "edge", "--external-gateway", "public")
+    ok("router", "add", "subnet", "edge", "inner-4")
+    shown = tell("router", "show", "edge")
+    assert [i["ip_address"] for i in shown["interfaces_info"]] == ["10.18.0.1"]
+    tell("server", "create", "led", "--image", "led", "--flavor", "m1.tiny", "--network", "inner", "--wait")
+    floating = tell("floating", "ip", "create", "public")
+    ok("server", "add", "floating", "ip", "led", floating["floating_ip_address"])
+    address = floating["floating_ip_address"]
+    until("it is shown", lambda: address in tell("server", "show", "led")["addresses"]["inner"])
+    (row,) = tell("floating", "ip", "list")
+    assert (row["Floating IP Address"], row["Fixed IP Address"]) == (address, "10.18.0.2")
+    assert address in cloud.kubectl_ok("-n", "demo", "get", "fip")
+    ok("server", "remove", "floating", "ip", "led", address)
+    ok("server", "delete", "--wait", "led")
+    ok("floating", "ip", "delete", address)
+    ok("router", "remove", "subnet", "edge", "inner-4")
+    ok("router", "delete", "edge")
+    ok("network", "delete", "inner")
+    ok("network", "delete", "public", cloud="lichen")
+    ok("image", "delete", "led")

@@ -6,28 +6,80 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from lichen.drivers.base import FilterRule, GroupSpec, Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.drivers.base import (
+    FilterRule,
+    GroupSpec,
+    Lease,
+    NetworkSpec,
+    PortSpec,
+    RouterGateway,
+    RouterSpec,
+    ServiceRule,
+    SubnetSpec,
+)
 from lichen.kinds.network.filters import protocol_number
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.meta import labels_of, name_of, namespace_of
 
+ROUTER_INTERFACE = "network:router_interface"
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
 def network_spec(network: Object, subnets: Iterable[Object], ports: Iterable[Object]) -> NetworkSpec:
     """A network with its subnets and a lease for each of its ports that has an address, in a stable order."""
     spec = Network.of(network).spec
+    subnets, ports = list(subnets), list(ports)
+    lengths = {s["spec"]["id"]: ipaddress.ip_network(s["spec"]["cidr"]).prefixlen for s in subnets}
+    answered = {
+        (fixed["ipAddress"], lengths[fixed["subnetId"]])
+        for port in ports
+        if port["spec"].get("deviceOwner") == ROUTER_INTERFACE and has_addresses(port)
+        for fixed in port["spec"]["fixedIps"]
+        if fixed["subnetId"] in lengths
+    }
     return NetworkSpec(
         id=spec.id,
         mtu=spec.mtu,
         segment=spec.segment,
         subnets=tuple(sorted((_subnet(s) for s in subnets), key=lambda s: s.id)),
         leases=tuple(sorted((lease for p in ports if (lease := _lease(p))), key=lambda lease: lease.port_id)),
+        external=spec.external,
+        addresses=tuple(sorted(answered)),
     )
+
+
+def router_spec(
+    router: Object, ports: Iterable[Object], subnets: Mapping[str, Object], floating: Iterable[Object]
+) -> RouterSpec:
+    """A router with the ranges behind each of its interfaces. ports: its own, the gateway's too; subnets: by id."""
+    spec = Router.of(router).spec
+    ranges: dict[str, set[str]] = {}
+    gateway: RouterGateway | None = None
+    for port in ports if spec.admin_state_up else ():
+        if not has_addresses(port):
+            continue
+        found = [(f["ipAddress"], subnets[f["subnetId"]]) for f in port["spec"]["fixedIps"] if f["subnetId"] in subnets]
+        if port["spec"]["deviceOwner"] == ROUTER_INTERFACE:
+            ranges.setdefault(port["spec"]["networkId"], set()).update(s["spec"]["cidr"] for _, s in found)
+        elif spec.external_gateway is not None and name_of(port) == spec.external_gateway.port:
+            gateway = RouterGateway(
+                port["spec"]["networkId"],
+                port["spec"]["mac"],
+                tuple((ip, ipaddress.ip_network(s["spec"]["cidr"]).prefixlen) for ip, s in found),
+                next((s["spec"].get("gatewayIp") or "" for _, s in found), ""),
+                spec.external_gateway.enable_snat,
+            )
+    led = {
+        (f["spec"]["address"], f["spec"]["fixedIp"]) for f in floating
+        if gateway is not None and f["spec"].get("fixedIp") and f["spec"]["networkId"] == gateway.network_id
+    }  # fmt: skip
+    interfaces = tuple((network_id, tuple(sorted(ranges[network_id]))) for network_id in sorted(ranges))
+    return RouterSpec(spec.id, interfaces, gateway, tuple(sorted(led)))
 
 
 def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortSpec:
@@ -162,7 +214,7 @@ def _subnet(subnet: Object) -> SubnetSpec:
 
 
 def _lease(port: Object) -> Lease | None:
-    if not has_addresses(port):
+    if not has_addresses(port) or port["spec"].get("deviceOwner", "").startswith("network:"):
         return None
     spec = port["spec"]
     name = name_of(port)

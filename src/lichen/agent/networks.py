@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Changes, Topology
 from lichen.agent.workers import Workers
-from lichen.drivers.base import GroupSpec, NetworkDriver, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import GroupSpec, NetworkDriver, NetworkSpec, PortSpec, RouterSpec, ServiceRule
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
 from lichen.model.errors import Conflict, NotFound, Temporary
@@ -24,6 +24,8 @@ SERVICES = ""
 """The key of the services' rules among the networks' ids."""
 GROUPS = "groups"
 """The key of the security groups."""
+ROUTERS = "routers"
+"""The key of the routers."""
 
 
 class Networks:
@@ -44,6 +46,7 @@ class Networks:
         self._plugged: dict[str, str] = {}
         self._filters: dict[str, PortSpec] = {}
         self._grouping = asyncio.Lock()
+        self._routers: dict[str, RouterSpec | None] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         topology.listen(node, self._changed)
 
@@ -65,6 +68,8 @@ class Networks:
         for port_id in tuple(self._plugged):
             await self._filter(port_id)
         await self._ensure_groups()
+        self._routers = dict.fromkeys(await self.driver.discover_routers())
+        self.workers.poke(ROUTERS)
 
     async def close(self) -> None:
         self._topology.forget(self._node)
@@ -128,6 +133,8 @@ class Networks:
             self.workers.poke(SERVICES)
         if changes.groups and any(spec.groups for spec in self._filters.values()):
             self.workers.poke(GROUPS)
+        if changes.routers or changes.networks & self._applied.keys():
+            self.workers.poke(ROUTERS)
         for port_id in changes.ports & self._plugged.keys():
             self.workers.poke(("port", port_id))
 
@@ -145,6 +152,8 @@ class Networks:
                 self._rules = rules
         elif key == GROUPS:
             await self._ensure_groups()
+        elif key == ROUTERS:
+            await self._ensure_routers()
         else:
             await self._ensure(str(key))
         return None
@@ -166,6 +175,21 @@ class Networks:
                 await self.driver.ensure_groups(groups)
             self._groups = groups
 
+    async def _ensure_routers(self) -> None:
+        """The routers of the networks that this node has, with the networks that they lead to."""
+        wanted = self._topology.routers(frozenset(self._applied))
+        for gone in self._routers.keys() - wanted.keys():
+            await self.driver.remove_router(gone)
+            del self._routers[gone]
+        for router in wanted.values():
+            if self._routers.get(router.id) == router:
+                continue
+            outside = [router.gateway.network_id] if router.gateway else []
+            for network_id in [*(network_id for network_id, _ in router.interfaces), *outside]:
+                await self._ensure(network_id)
+            await self.driver.ensure_router(router)
+            self._routers[router.id] = router
+
     async def _ensure(self, network_id: str) -> None:
         """Make the network what it should be; only what changed reaches the driver, one change at a time."""
         async with self._locks.setdefault(network_id, asyncio.Lock()):
@@ -181,6 +205,7 @@ class Networks:
             self._applied[network_id] = spec
             if new:
                 self.workers.poke(SERVICES)
+                self.workers.poke(ROUTERS)
 
     async def _remove(self, network_id: str) -> None:
         if network_id in self._plugged.values():

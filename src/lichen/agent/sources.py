@@ -10,8 +10,10 @@ from typing import Any
 from lichen.kinds.builtin import ENDPOINT_SLICE, POD, SERVICE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.attachment import VolumeAttachment
@@ -39,6 +41,8 @@ class Sources:
         self.networks = informer(Network.KIND)
         self.subnets = informer(Subnet.KIND)
         self.groups = informer(SecurityGroup.KIND)
+        self.routers = informer(Router.KIND)
+        self.floating = informer(FloatingIP.KIND)
         self.images = informer(Image.KIND)
         self.services = informer(SERVICE)
         self.slices = informer(ENDPOINT_SLICE)
@@ -104,8 +108,8 @@ class Sources:
 
     def _all(self) -> tuple[Informer, ...]:
         return (
-            self.networks, self.subnets, self.groups, self.ports, self.images, self.services, self.slices, self.volumes,
-            self.snapshots, self.attachments, self.pods, self.servers,
+            self.networks, self.subnets, self.groups, self.routers, self.floating, self.ports, self.images,
+            self.services, self.slices, self.volumes, self.snapshots, self.attachments, self.pods, self.servers,
         )  # fmt: skip
 
     def _index(self) -> None:
@@ -120,6 +124,8 @@ class Sources:
         self.ports.add_index("group", lambda port: port["spec"].get("securityGroupIds") or [])
         self.ports.add_index("open", lambda port: [namespace_of(port)] if is_open(port) else [])
         self.groups.add_index("id", lambda group: _value(group, "id"))
+        self.routers.add_index("id", lambda router: _value(router, "id"))
+        self.floating.add_index("router", lambda floating: _value(floating, "routerId"))
         self.networks.add_index("id", lambda network: _value(network, "id"))
         self.images.add_index("id", lambda image: _value(image, "id"))
         self.volumes.add_index("image", lambda volume: _value(volume, "imageId"))

@@ -17,12 +17,13 @@ from lichen.agent.netspecs import (
     has_addresses,
     network_spec,
     port_spec,
+    router_spec,
     rules_on,
     service_rules,
     subnets_known,
 )
 from lichen.agent.sources import Sources, is_open
-from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
 from lichen.kinds.network.filters import DEFAULT_GROUP
 from lichen.model.data import Object
 from lichen.model.meta import name_of, namespace_of
@@ -33,12 +34,13 @@ GATHER = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is new: networks and ports by id; whether services' rules, and security groups, are."""
+    """What is new: networks and ports by id; whether services' rules, security groups and routers are."""
 
     networks: frozenset[str]
     ports: frozenset[str]
     services: bool
     groups: bool
+    routers: bool
 
 
 Listener = Callable[[Changes], None]
@@ -56,6 +58,7 @@ class Topology:
         self._dirty_ports: set[str] = set()
         self._services_dirty = False
         self._groups_dirty = False
+        self._routers_dirty = False
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: dict[str, Listener] = {}
         sources.networks.subscribe(self._network_event)
@@ -63,6 +66,8 @@ class Topology:
         sources.ports.subscribe(self._network_event)
         sources.ports.subscribe(self._port_event)
         sources.groups.subscribe(self._group_event)
+        sources.routers.subscribe(self._router_event)
+        sources.floating.subscribe(self._router_event)
         sources.services.subscribe(self._service_event)
         sources.slices.subscribe(self._service_event)
 
@@ -121,6 +126,24 @@ class Topology:
                 waiting += [rule.remote_group for rule in spec.rules if rule.remote_group]
         return tuple(found[id] for id in sorted(found))
 
+    def routers(self, networks: frozenset[str]) -> dict[str, RouterSpec]:
+        """The routers, by id, that join any of these networks."""
+        found = {}
+        for router in self._sources.routers.items.values():
+            ports = self._sources.ports_of(router["spec"].get("id") or "")
+            if not any(port["spec"].get("networkId") in networks for port in ports):
+                continue
+            subnets = {
+                subnet["spec"]["id"]: subnet
+                for port in ports
+                for subnet in self._sources.subnets.by_index("network", port["spec"].get("networkId") or "")
+            }
+            floating = self._sources.floating.by_index("router", router["spec"]["id"])
+            spec = router_spec(router, ports, subnets, floating)
+            if any(network_id in networks for network_id, _ in spec.interfaces):
+                found[spec.id] = spec
+        return found
+
     def _group(self, id: str) -> GroupSpec | None:
         spec = self._groups.get(id)
         if spec is None:
@@ -157,6 +180,8 @@ class Topology:
         if old is not None and old["spec"] == port["spec"] and event == "MODIFIED":
             return
         self._dirty_ports.add(port["spec"].get("id") or "")
+        if port["spec"].get("deviceOwner", "").startswith("network:router_"):
+            self._routers_dirty = True
         touched = {id for p in (port, old) if p is not None for id in p["spec"].get("securityGroupIds") or ()}
         if any(p is not None and is_open(p) for p in (port, old)):
             default = self._sources.groups.get(DEFAULT_GROUP, namespace_of(port))
@@ -168,6 +193,11 @@ class Topology:
         self._forget_groups({group["spec"].get("id") or ""})
         self._groups_dirty = True
         self._arm()
+
+    def _router_event(self, event: Any, obj: Object, old: Object | None) -> None:
+        if old is None or old["spec"] != obj["spec"] or event != "MODIFIED":
+            self._routers_dirty = True
+            self._arm()
 
     def _forget_groups(self, ids: Iterable[str]) -> None:
         for id in ids:
@@ -185,9 +215,10 @@ class Topology:
     def _tell(self) -> None:
         self._timer = None
         changes = Changes(
-            frozenset(self._dirty), frozenset(self._dirty_ports), self._services_dirty, self._groups_dirty
-        )
+            frozenset(self._dirty), frozenset(self._dirty_ports), self._services_dirty, self._groups_dirty,
+            self._routers_dirty,
+        )  # fmt: skip
         self._dirty, self._dirty_ports = set(), set()
-        self._services_dirty = self._groups_dirty = False
+        self._services_dirty = self._groups_dirty = self._routers_dirty = False
         for listener in tuple(self._listeners.values()):
             listener(changes)

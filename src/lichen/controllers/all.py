@@ -8,12 +8,14 @@ from lichen.controllers.cron_job import CronJobController
 from lichen.controllers.daemon_set import DaemonSetController
 from lichen.controllers.deployment import DeploymentController
 from lichen.controllers.event import EventController
+from lichen.controllers.floating_ip import FloatingIPController
 from lichen.controllers.job import JobController
 from lichen.controllers.namespace import NamespaceController
 from lichen.controllers.network import NetworkController
 from lichen.controllers.node import NodeController
 from lichen.controllers.pod_port import PodPortController
 from lichen.controllers.replica_set import ReplicaSetController
+from lichen.controllers.router import RouterController
 from lichen.controllers.server import ServerController
 from lichen.controllers.service import ServiceController
 from lichen.controllers.stateful_set import StatefulSetController
@@ -22,6 +24,8 @@ from lichen.controllers.volume import VolumeController
 RECONCILERS: tuple[type[Reconciler], ...] = (
     NamespaceController,
     NetworkController,
+    RouterController,
+    FloatingIPController,
     PodPortController,
     ServerController,
     ServiceController,

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from lichen.controllers.base import Key, Mapper, World, by_owner
 from lichen.kinds.compute.server import Server
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.securitygroup import SecurityGroup
@@ -28,10 +29,13 @@ class ServerController:
         self.servers = world.informer(Server.KIND)
         self.ports = world.informer(Port.KIND)
         self.networks = world.informer(Network.KIND)
+        self.floating = world.informer(FloatingIP.KIND)
+        self.floating.add_index("port", lambda floating: [floating["spec"].get("portId") or ""])
+        self.ports.add_index("id", lambda port: [port["spec"].get("id", "")])
         self.groups = world.informer(SecurityGroup.KIND)
         self.servers.add_index("id", lambda server: [server["spec"].get("id", "")])
         self.networks.add_index("namespace", lambda network: [namespace_of(network)])
-        self.watches: Mapping[Kind, Mapper] = {Port.KIND: self._server_of}
+        self.watches: Mapping[Kind, Mapper] = {Port.KIND: self._server_of, FloatingIP.KIND: self._server_behind}
 
     async def reconcile(self, key: Key) -> float | None:
         server = self.servers.get(key[1], key[0])
@@ -42,7 +46,7 @@ class ServerController:
         held = {name: port for name in names if (port := self.ports.get(name, key[0]))}
         ordered = [held[name] for name in names if name in held]
         steps = plan_server_ports(server, held, default)
-        await self.world.apply([*steps, *self._report(server, ordered)])
+        await self.world.apply_told([*steps, *self._report(server, ordered)], server, "FailedCreatePort")
         return None
 
     def _report(self, server: Object, ports: list[Object]) -> list[Step]:
@@ -50,11 +54,23 @@ class ServerController:
             n["spec"].get("id", ""): n["spec"].get("displayName") or name_of(n) for n in self.networks.items.values()
         }
         addresses = server_addresses(server, ports, labels)
+        addresses += [floating for port in ports for floating in self._floating(port, labels)]
         wanted: Object = {"addresses": addresses, "ips": ", ".join(a["ip"] for a in addresses)}
         wanted["securityGroups"] = self._groups_of(ports)
         if not (server.get("status") or {}).get("phase"):
             wanted["phase"] = "Pending"
         return patch_status(Server.KIND, server, wanted)
+
+    def _floating(self, port: Object, labels: Mapping[str, str]) -> list[Object]:
+        """The addresses outside that lead to a port."""
+        spec = port["spec"]
+        found = sorted(f["spec"]["address"] for f in self.floating.by_index("port", spec.get("id") or "-"))
+        shown = {"network": labels.get(spec.get("networkId", ""), spec["network"]), "mac": spec.get("mac", "")}
+        return [{**shown, "ip": ip, "version": 4, "port": name_of(port), "type": "floating"} for ip in found]
+
+    def _server_behind(self, floating: Object) -> list[Key]:
+        ports = self.ports.by_index("id", floating["spec"].get("portId") or "-")
+        return [key for port in ports for key in self._server_of(port)]
 
     def _groups_of(self, ports: list[Object]) -> list[str]:
         """The names, as written, of the security groups of its ports."""

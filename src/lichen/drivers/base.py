@@ -52,6 +52,8 @@ class NetworkSpec:
     segment: int = 0
     subnets: tuple[SubnetSpec, ...] = ()
     leases: tuple[Lease, ...] = ()
+    external: bool = False  # leads out: the host itself answers on the gateways' addresses
+    addresses: tuple[tuple[str, int], ...] = ()  # (ip, prefix length) of routers' interfaces, besides the gateways
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,28 @@ class GroupSpec:
     id: str
     rules: tuple[FilterRule, ...] = ()
     members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouterGateway:
+    """A router's way out: its port on an external network. next_hop: that network's gateway, "" for none."""
+
+    network_id: str
+    mac: str
+    addresses: tuple[tuple[str, int], ...] = ()
+    next_hop: str = ""
+    snat: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSpec:
+    """Leads between networks and out. interfaces: (network id, the ranges behind it); floating: (address outside,
+    address inside)."""
+
+    id: str
+    interfaces: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    gateway: RouterGateway | None = None
+    floating: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +157,16 @@ class NetworkDriver(Protocol):
     async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
         """Make exactly these the security groups of this node (replaces the whole set); ports follow at once."""
         ...
+
+    async def discover_routers(self) -> frozenset[str]:
+        """Ids of the routers that exist on this machine."""
+        ...
+
+    async def ensure_router(self, router: RouterSpec) -> None:
+        """Make or change a router. Temporary: one of its networks is not here yet."""
+        ...
+
+    async def remove_router(self, router_id: str) -> None: ...
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         """Make exactly these the cluster services of this node (replaces the whole set, atomically)."""
@@ -257,6 +291,17 @@ class GuestNic:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestDisk:
+    """A volume as a disk of a guest: its raw bytes at `path`; the guest sees the first 20 letters of its id as the
+    disk's serial number. boot: the guest boots from it."""
+
+    id: str
+    path: Path
+    read_only: bool = False
+    boot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GuestSpec:
     """A virtual machine as an engine needs it. `files` is the config drive: path → content (may hold secrets)."""
 
@@ -269,15 +314,19 @@ class GuestSpec:
     image_format: str = "qcow2"
     nics: tuple[GuestNic, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    disks: tuple[GuestDisk, ...] = ()  # volumes
 
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """What is really there. has_disk: its root disk exists; started_at: unix seconds of the last start, 0: never."""
+    """What is really there. has_disk: its root disk exists; started_at: unix seconds of the last start, 0: never;
+    nics: MAC addresses of the interfaces that a running guest has; disks: ids of the volumes that are in it."""
 
     power: GuestPower
     has_disk: bool
     started_at: float = 0.0
+    nics: tuple[str, ...] = ()
+    disks: frozenset[str] = frozenset()
 
 
 class GuestDriver(Protocol):
@@ -303,6 +352,42 @@ class GuestDriver(Protocol):
 
     async def reset(self, guest_id: str, *, grace: float = 0.0) -> None:
         """Reboot: politely within `grace` seconds, then by force."""
+        ...
+
+    async def pause(self, guest_id: str) -> None:
+        """Let the guest's processors stand still; its memory is kept. One that does not run stays as it is."""
+        ...
+
+    async def unpause(self, guest_id: str) -> None: ...
+
+    async def remove_disk(self, guest_id: str) -> None:
+        """Remove the root disk of a guest that does not run, so that it can be made afresh."""
+        ...
+
+    async def grow_disk(self, guest_id: str, gib: int) -> None:
+        """Make the root disk of a guest that does not run at least `gib` GiB large. It never shrinks."""
+        ...
+
+    async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
+        """Plug an interface into a running guest. Temporary: it has no slot left."""
+        ...
+
+    async def detach_nic(self, guest_id: str, mac: str) -> None:
+        """Take an interface out of a running guest. Temporary: the guest does not let go of it."""
+        ...
+
+    async def attach_disk(self, guest_id: str, disk: GuestDisk) -> None:
+        """Plug a volume into a running guest; one that is off is given its disks at its start. Permanent
+        NoFreeSlot."""
+        ...
+
+    async def detach_disk(self, guest_id: str, disk_id: str) -> None:
+        """Take a volume out of a running guest; returns when nothing reads or writes it any more. Temporary: the guest
+        does not let go of it yet."""
+        ...
+
+    async def resize_disk(self, guest_id: str, disk_id: str) -> None:
+        """Let a running guest see that a volume has grown."""
         ...
 
     async def remove(self, guest_id: str) -> None:

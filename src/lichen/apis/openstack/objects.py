@@ -12,8 +12,11 @@ from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of
 from lichen.model.names import handle, with_suffix
 
-SHARED = {"networks": "spec.shared=true", "images": "spec.visibility=public"}
-"""By plural: the field selector of what every project may read, wherever it lives."""
+SHARED = {
+    "networks": ("spec.shared=true", "spec.external=true"),
+    "images": ("spec.visibility=public",),
+}
+"""By plural: the field selectors of what every project may read, wherever it lives."""
 ATTEMPTS = 8
 
 
@@ -31,10 +34,9 @@ async def _by_id(req: Request, kind: Kind, id: str) -> Object | None:
     if not kind.namespaced or req.caller.is_admin:
         return await _first(req, kind, None, selector)
     own = await _first(req, kind, req.namespace, selector)
-    shared = SHARED.get(kind.plural)
-    if own is not None or shared is None:
-        return own
-    return await _first(req, kind, None, f"{selector},{shared}")
+    for shared in SHARED.get(kind.plural, ()) if own is None else ():
+        own = own or await _first(req, kind, None, f"{selector},{shared}")
+    return own
 
 
 async def _first(req: Request, kind: Kind, namespace: str | None, selector: str) -> Object | None:
@@ -54,12 +56,12 @@ async def listed(
     if not kind.namespaced or everywhere:
         return (await req.state.list(kind, None, fields=fields, labels=labels)).items
     own = (await req.state.list(kind, req.namespace, fields=fields, labels=labels)).items
-    shared = SHARED.get(kind.plural)
-    if shared is None:
-        return own
-    selector = f"{fields},{shared}" if fields else shared
-    others = (await req.state.list(kind, None, fields=selector, labels=labels)).items
-    return own + [o for o in others if o["metadata"]["namespace"] != req.namespace]
+    others: dict[str, Object] = {}
+    for shared in SHARED.get(kind.plural, ()):
+        selector = f"{fields},{shared}" if fields else shared
+        found = (await req.state.list(kind, None, fields=selector, labels=labels)).items
+        others |= {o["metadata"]["uid"]: o for o in found if o["metadata"]["namespace"] != req.namespace}
+    return own + list(others.values())
 
 
 async def create(

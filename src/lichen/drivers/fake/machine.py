@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lichen.drivers.base import GroupSpec, GuestPower, GuestSpec, NetworkSpec, PodSpec, PortSpec, ServiceRule
+from lichen.drivers.base import (
+    GroupSpec,
+    GuestNic,
+    GuestPower,
+    GuestSpec,
+    NetworkSpec,
+    PodSpec,
+    PortSpec,
+    RouterSpec,
+    ServiceRule,
+)
 
 if TYPE_CHECKING:
     from lichen.drivers.fake.containers import FakeContainer
@@ -43,6 +53,7 @@ class FakeGuest:
     has_disk: bool = False
     power: GuestPower = GuestPower.SHUTDOWN
     runs: list[tuple[float, float | None]] = field(default_factory=list)
+    nics: list[GuestNic] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -95,6 +106,7 @@ class FakeMachine:
         self.ports: dict[str, PortSpec] = {}
         self.services: tuple[ServiceRule, ...] = ()
         self.groups: dict[str, GroupSpec] = {}
+        self.routers: dict[str, RouterSpec] = {}
         self.images: dict[str, str] = {}
         self.guest_listeners: set[Changes] = set()
         self.pod_listeners: set[Changes] = set()
@@ -133,3 +145,4 @@ class FakeMachine:
         self.ports.clear()
         self.services = ()
         self.groups = {}
+        self.routers = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lichen.drivers.base import ContainerPhase, GroupSpec, NetworkSpec, PortSpec, ServiceRule
+from lichen.drivers.base import ContainerPhase, GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.model.errors import Temporary
 
@@ -44,6 +44,19 @@ class FakeNetworks:
     async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
         self._machine.groups = {group.id: group for group in groups}
 
+    async def discover_routers(self) -> frozenset[str]:
+        return frozenset(self._machine.routers)
+
+    async def ensure_router(self, router: RouterSpec) -> None:
+        outside = [router.gateway.network_id] if router.gateway else []
+        for network_id in [*(network_id for network_id, _ in router.interfaces), *outside]:
+            if network_id not in self._machine.networks:
+                raise Temporary(f"Network {network_id} is not on this machine yet.")
+        self._machine.routers[router.id] = router
+
+    async def remove_router(self, router_id: str) -> None:
+        self._machine.routers.pop(router_id, None)
+
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         self._machine.services = rules
 
@@ -52,6 +65,7 @@ class FakeNetworks:
         self._machine.ports.clear()
         self._machine.services = ()
         self._machine.groups = {}
+        self._machine.routers = {}
 
     async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
         """A simulated container that runs listens on all ports, and answers every page."""

@@ -104,6 +104,44 @@ def ensure_gateway(route: Any, names: Names, network: NetworkSpec, bridge: int, 
         _configure_gateway(within, network)
 
 
+def ensure_host_end(route: Any, names: Names, network: NetworkSpec, bridge: int) -> None:
+    """On an external network the host has the gateways' addresses, on a veth of its own."""
+    name, near = names.host(network.id), names.veth(f"host {network.id}")
+    if not network.external:
+        delete(route, name)
+        return
+    if find(route, name) is None or find(route, near) is None:
+        delete(route, name)
+        route.link("add", ifname=near, kind="veth", mtu=network.mtu, peer={"ifname": name, "mtu": network.mtu})
+        _silence(near)
+        _silence(name)
+    route.link("set", index=_must(route, near).index, master=bridge, mtu=network.mtu, state="up")
+    host = _must(route, name)
+    route.link("set", index=host.index, ifalias=names.alias("host", network.id), mtu=network.mtu, state="up")
+    lengths = {subnet.gateway: subnet.cidr.rpartition("/")[2] for subnet in network.subnets if subnet.gateway}
+    set_addresses(route, host.index, {f"{ip}/{n}" for ip, n in lengths.items()})
+
+
+def up(route: Any, name: str) -> int:
+    """Bring an interface up; its index."""
+    link = _must(route, name)
+    route.link("set", index=link.index, state="up")
+    return link.index
+
+
+def attach(route: Any, name: str, bridge: int, alias: str) -> None:
+    """An interface becomes a port of a bridge, up."""
+    route.link("set", index=_must(route, name).index, ifalias=alias, master=bridge, state="up")
+
+
+def pair(route: Any, near: str, netns: Path, far: str, mac: str = "") -> None:
+    """A veth from here into the namespace at `netns`."""
+    with _namespace(netns) as descriptor:
+        peer = {"ifname": far, "net_ns_fd": descriptor} | ({"address": mac} if mac else {})
+        route.link("add", ifname=near, kind="veth", peer=peer)
+    _silence(near)
+
+
 def _veth(route: Any, near: str, netns: Path, far: str, mac: str, mtu: int) -> None:
     """A veth whose far end begins its life in another namespace: moving it there later takes ten milliseconds."""
     with _namespace(netns) as descriptor:
@@ -121,11 +159,12 @@ def _configure_gateway(route: Any, network: NetworkSpec) -> None:
     route.link("set", index=_must(route, "lo").index, state="up")
     route.link("set", index=gateway.index, mtu=network.mtu, state="up")
     lengths = {subnet.gateway: subnet.cidr.rpartition("/")[2] for subnet in network.subnets if subnet.gateway}
-    set_addresses(route, gateway.index, {f"{LINK_LOCAL}/32", *(f"{ip}/{n}" for ip, n in lengths.items())})
+    own = {} if network.external else {**dict(network.addresses), **lengths}
+    set_addresses(route, gateway.index, {f"{LINK_LOCAL}/32", *(f"{ip}/{n}" for ip, n in own.items())})
 
 
-def set_addresses(route: Any, index: int, wanted: set[str]) -> None:
-    """Exactly these addresses (`ip/length`) of global scope on an interface."""
+def set_addresses(route: Any, index: int, wanted: set[str]) -> set[str]:
+    """Exactly these addresses (`ip/length`) of global scope on an interface; returns those that are new."""
     present = {
         f"{message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}"
         for message in route.get_addr(index=index)
@@ -138,6 +177,7 @@ def set_addresses(route: Any, index: int, wanted: set[str]) -> None:
     for address in normal - present:
         ip, _, length = address.rpartition("/")
         route.addr("add", index=index, address=ip, prefixlen=int(length))
+    return normal - present
 
 
 def ensure_tap(route: Any, names: Names, port: PortSpec, bridge: int) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 GATEWAY = "gw0"
 """The network's own interface, inside its namespace."""
+OUTSIDE = "ext0"
+"""A router's interface on its external network, inside the router's namespace."""
 LINK_LOCAL = "169.254.169.254"
 """Its address on every network: DHCP answers from it on subnets that have no gateway."""
 
@@ -21,7 +23,8 @@ def short(thing_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """prefix: at most 6 characters, before `b` (bridge), `t` (tap) or `v` (veth).
+    """prefix: at most 6 characters, before `b` (bridge), `t` (tap), `v` (veth) or `x` (the host's end
+    of an external network).
     namespace: what the network namespaces' names and aliases begin with, and the nft table's name."""
 
     prefix: str = "l"
@@ -35,21 +38,30 @@ class Names:
         """How the names of all bridges begin."""
         return f"{self.prefix}b"
 
+    @property
+    def hosts(self) -> str:
+        """How the names of the host's ends of external networks begin."""
+        return f"{self.prefix}x"
+
     def tap(self, port_id: str) -> str:
         return f"{self.prefix}t{short(port_id)}"
 
     def veth(self, thing_id: str) -> str:
         return f"{self.prefix}v{short(thing_id)}"
 
+    def host(self, network_id: str) -> str:
+        """The host's own interface on an external network."""
+        return f"{self.prefix}x{short(network_id)}"
+
     def netns(self, network_id: str) -> str:
         return f"{self.namespace}-{short(network_id)}"
 
     def owns(self, interface: str) -> bool:
         """Whether an interface's name is of this driver's making."""
-        return re.fullmatch(re.escape(self.prefix) + "[btv][0-9a-f]{8}", interface) is not None
+        return re.fullmatch(re.escape(self.prefix) + "[btvx][0-9a-f]{8}", interface) is not None
 
     def alias(self, kind: str, thing_id: str) -> str:
-        """What an interface says it is: kind is `network`, `gateway` or `port`."""
+        """What an interface says it is: kind is `network`, `gateway`, `router` or `port`."""
         return f"{self.namespace}:{kind}:{thing_id}"
 
     def parse(self, alias: str, kind: str) -> str:

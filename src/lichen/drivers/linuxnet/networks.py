@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, ServiceRule
-from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, rules
+from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
+from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, routers, rules
 from lichen.drivers.linuxnet.keepers import Keepers
 from lichen.drivers.linuxnet.names import Names, short
 from lichen.drivers.linuxnet.reach import reach
@@ -42,6 +42,7 @@ class LinuxNetworks:
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
         self._groups: dict[str, str] = {}  # security group id → the nft text it has
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
+        self._way_out = False
         self._keepers = Keepers(self._mend)
         run_dir.mkdir(parents=True, exist_ok=True)
 
@@ -69,6 +70,15 @@ class LinuxNetworks:
 
     async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
         await self._do(self._ensure_groups, groups)
+
+    async def discover_routers(self) -> frozenset[str]:
+        return await self._do(self._discover_routers)
+
+    async def ensure_router(self, router: RouterSpec) -> None:
+        await self._do(self._ensure_router, router)
+
+    async def remove_router(self, router_id: str) -> None:
+        await self._do(self._remove_router, router_id)
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         await self._do(self._ensure_services, rules)
@@ -120,6 +130,10 @@ class LinuxNetworks:
         with links.netlink() as route:
             bridge = links.ensure_bridge(route, self._names, network)
             links.ensure_gateway(route, self._names, network, bridge, netns)
+            links.ensure_host_end(route, self._names, network, bridge)
+        if network.external and not self._way_out:
+            nft.apply(rules.way_out(self._names.namespace, self._names.hosts))
+            self._way_out = True
         self._apply_services(network.id)
         return dhcp.ensure(network, netns, self._folder(network.id))
 
@@ -127,6 +141,7 @@ class LinuxNetworks:
         with links.netlink() as route:
             links.delete(route, self._names.bridge(network_id))
             links.delete(route, self._names.veth(network_id))
+            links.delete(route, self._names.host(network_id))
         if self._guards:
             self._filter(filters.no_zone(self._names.namespace, self._names.bridge(network_id), network_id))
         dhcp.stop(self._folder(network_id))  # without its bridge no driver starts it again
@@ -157,10 +172,7 @@ class LinuxNetworks:
 
     def _guard(self, route: Any, bridge: int, interface: str, port: PortSpec) -> None:
         table = self._names.namespace
-        if port.port_security:
-            text = rules.guard_port(table, interface, port)
-        else:
-            text = rules.free_port(table, interface)
+        text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
         if port.port_security and port.groups is not None:
             links.let_connections_be_followed(route, bridge)
             text += filters.guard_port(table, interface, port.groups)
@@ -204,6 +216,22 @@ class LinuxNetworks:
                     self._filter(rules.free_port(table, interface) + filters.free_port(table, interface))
                     self._guards.pop(interface, None)
 
+    def _discover_routers(self) -> frozenset[str]:
+        """Each router has written its id beside its namespace."""
+        return frozenset(path.read_text() for path in self._run_dir.glob("routers/*"))
+
+    def _ensure_router(self, router: RouterSpec) -> None:
+        mark = self._run_dir / "routers" / short(router.id)
+        mark.parent.mkdir(exist_ok=True)
+        mark.write_text(router.id)
+        with links.netlink() as route:
+            routers.ensure(route, self._names, router, self.netns)
+
+    def _remove_router(self, router_id: str) -> None:
+        with links.netlink() as route:
+            routers.remove(route, self._names, router_id, self.netns(router_id))
+        (self._run_dir / "routers" / short(router_id)).unlink(missing_ok=True)
+
     def _ensure_services(self, wanted: tuple[ServiceRule, ...]) -> None:
         by_network: dict[str, list[ServiceRule]] = {}
         for rule in wanted:
@@ -232,7 +260,7 @@ class LinuxNetworks:
                     links.delete(route, name)
         for path in self._run_dir.glob("netns/*"):
             namespace.remove(path)
-        for family in ("bridge", "inet"):
+        for family in ("bridge", "inet", "ip"):
             nft.apply(rules.drop_table(family, self._names.namespace))
         for folder in self._run_dir.glob("dhcp/*"):
             dhcp.stop(folder)

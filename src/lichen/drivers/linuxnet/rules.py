@@ -60,6 +60,18 @@ def drop_table(family: str, table: str) -> str:
     return f"add table {family} {table}\ndelete table {family} {table}\n"
 
 
+def way_out(table: str, hosts: str) -> str:
+    """What comes from external networks leaves this host with the host's address, if the host forwards at all
+    (`sysctl net.ipv4.ip_forward`, which is for its owner to say). hosts: how the host's interfaces begin."""
+    chain = f"ip {table} leaving"
+    return f"""
+add table ip {table}
+add chain {chain} {{ type nat hook postrouting priority srcnat; policy accept; }}
+flush chain {chain}
+add rule {chain} iifname "{hosts}*" oifname != "{hosts}*" masquerade
+"""
+
+
 def services(table: str, rules: Iterable[ServiceRule]) -> str:
     """The whole table of a network's namespace: one lookup by address, protocol and port leads to the service, which
     spreads connections at random; replies come back through here, so endpoints may share the caller's network."""

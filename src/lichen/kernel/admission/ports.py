@@ -41,10 +41,18 @@ class Ports:
         old = request.old["spec"] if request.old else {}
         if request.verb == "create":
             network = await resolve(request, Network.KIND, spec.get("network", ""), "spec.network")
-            spec["network"], spec["networkId"] = canonical(network, request.namespace), network["spec"]["id"]
+            await self.admit_on(request, network)
+            return
         await self._fill_mac(request, spec, old)
-        if request.verb == "create" or (spec.get("fixedIps") or []) != (old.get("fixedIps") or []):
+        if (spec.get("fixedIps") or []) != (old.get("fixedIps") or []):
             await self._fill_addresses(request, spec, old)
+
+    async def admit_on(self, request: Request, network: Object) -> None:
+        """Fill a new port on this network."""
+        spec = request.object["spec"]
+        spec["network"], spec["networkId"] = canonical(network, request.namespace), network["spec"]["id"]
+        await self._fill_mac(request, spec, {})
+        await self._fill_addresses(request, spec, {})
 
     async def removed(self, kind: Kind, obj: Object, state: State) -> None:
         """Let its addresses go."""

@@ -41,6 +41,17 @@ async def find(state: State, kind: Kind, ref: str, namespace: str, *, everything
     return found if is_shared(kind, found) or (everything and slash) else None
 
 
+async def resolve_external(request: Request, ref: str, field: str) -> Object:
+    """The external network that `ref` names: every project may lead its routers there. Invalid: there is none."""
+    namespace, slash, name = ref.rpartition("/")
+    places = [namespace] if slash else [request.namespace, SYSTEM_NAMESPACE]
+    for place in places:
+        network = await _get(request.state, Network.KIND, name, place)
+        if network is not None and network["spec"].get("external"):
+            return network
+    raise faulty(request, missing(field, ref, "no external network of that name"))
+
+
 def is_shared(kind: Kind, obj: Object) -> bool:
     """Every project may use it."""
     spec = obj.get("spec") or {}

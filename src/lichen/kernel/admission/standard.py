@@ -6,14 +6,17 @@ from __future__ import annotations
 from lichen.kernel.admission import Plugin
 from lichen.kernel.admission.addresses import Addresses
 from lichen.kernel.admission.compute import Keypairs, Servers
+from lichen.kernel.admission.floatingips import FloatingIPs
 from lichen.kernel.admission.ids import Ids
 from lichen.kernel.admission.limits import LimitRanges
+from lichen.kernel.admission.madeports import MadePorts
 from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
 from lichen.kernel.admission.ownership import Placement, Protected
 from lichen.kernel.admission.pods import Pods
 from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
+from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.services import Services
 from lichen.kernel.admission.volumes import Attachments, Snapshots, Volumes
@@ -22,6 +25,7 @@ from lichen.kernel.admission.volumes import Attachments, Snapshots, Volumes
 def standard_plugins() -> list[Plugin]:
     """Fresh ones: each kernel has its own, for some remember what is taken."""
     addresses = Addresses()
+    made = MadePorts(addresses)
     return [
         Namespaces(),
         Ids(),
@@ -34,6 +38,9 @@ def standard_plugins() -> list[Plugin]:
         SecurityGroups(),
         PortGroups(),
         Ports(addresses),
+        RouterInterfaces(),
+        Routers(made),
+        FloatingIPs(made),
         Services(),
         Volumes(),
         Snapshots(),

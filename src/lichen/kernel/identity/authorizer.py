@@ -153,7 +153,8 @@ class Authorizer:
             return image is not None and image.get("spec", {}).get("visibility") in PUBLIC
         if kind == Network.KIND:
             network = self._directory.networks.get(name, namespace)
-            return network is not None and network.get("spec", {}).get("shared") is True
+            spec = (network or {}).get("spec", {})
+            return spec.get("shared") is True or spec.get("external") is True
         subnet = self._directory.subnets.get(name, namespace)
         return subnet is not None and self._directory.shared_networks.has(subnet["spec"].get("networkId"))
 
@@ -161,7 +162,7 @@ class Authorizer:
         if kind == Image.KIND:
             return terms.get("spec.visibility") in PUBLIC
         if kind == Network.KIND:
-            return terms.get("spec.shared") == "true"
+            return terms.get("spec.shared") == "true" or terms.get("spec.external") == "true"
         return self._directory.shared_networks.has(terms.get("spec.networkId", ""))
 
 

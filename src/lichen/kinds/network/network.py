@@ -21,7 +21,12 @@ class Network(Resource):
         shared: bool = field(
             "Every project may attach to it.", default=False, column="Shared", openstack="shared", selectable=True
         )
-        external: bool = field("Leads out of the cloud.", default=False, openstack="router:external")
+        external: bool = field(
+            "Leads out of the cloud: routers of all projects have their gateways and floating IPs here.",
+            default=False,
+            openstack="router:external",
+            selectable=True,
+        )
         admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
         mtu: int = field("Largest packet, bytes.", default=1450, minimum=68, maximum=9216, openstack="mtu")
         segment: int = field(

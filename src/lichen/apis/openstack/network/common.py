@@ -10,8 +10,10 @@ from lichen.apis.openstack.network.attributes import invalid
 from lichen.apis.openstack.reply import Reply, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
@@ -20,7 +22,7 @@ from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
 from lichen.model.names import PROJECT_ID
 
-KINDS = (Network.KIND, Subnet.KIND, Port.KIND, SecurityGroup.KIND)
+KINDS = (Network.KIND, Subnet.KIND, Port.KIND, SecurityGroup.KIND, Router.KIND, FloatingIP.KIND)
 
 
 async def target_namespace(req: Request, attributes: Object) -> str:
@@ -64,10 +66,15 @@ async def visible_subnets(req: Request) -> list[Object]:
 
 async def subnets_of_shared(req: Request) -> list[Object]:
     """The subnets of other projects' networks that are shared with this one."""
-    shared = (await req.state.list(Network.KIND, fields=objects.SHARED["networks"])).items
+    shared = (await req.state.list(Network.KIND, fields="spec.shared=true")).items
     foreign = [network for network in shared if namespace_of(network) != req.caller.namespace]
     pages = [await req.state.list(Subnet.KIND, fields=f"spec.networkId={n['spec']['id']}") for n in foreign]
     return [subnet for page in pages for subnet in page.items]
+
+
+def reference(obj: Object, namespace: str) -> str:
+    """How an object is referred to from `namespace`."""
+    return name_of(obj) if namespace_of(obj) == namespace else f"{namespace_of(obj)}/{name_of(obj)}"
 
 
 async def create_all(

@@ -13,6 +13,7 @@ EXTENSIONS = {
     "availability_zone": "Zones that nodes are in",
     "binding": "Which node carries a port (for the cloud's admin)",
     "external-net": "Networks that lead out of the cloud",
+    "ext-gw-mode": "Whether a router translates addresses on the way out",
     "filter-validation": "A filter that does not exist is refused",
     "ip-substring-filtering": "Ports by a part of an address",
     "net-mtu": "Largest packet of a network",
@@ -21,6 +22,7 @@ EXTENSIONS = {
     "project-id": "project_id beside tenant_id",
     "provider": "Segments of networks (for the cloud's admin)",
     "quotas": "Limits of a project",
+    "router": "Routers and floating IPs",
     "security-group": "Security groups and their rules",
     "security-groups-normalized-cidr": "The range of a rule as it is understood",
     "sorting": "Lists in order",
@@ -51,7 +53,7 @@ async def show_extension(req: Request, alias: str) -> Reply:
     return Reply({"extension": _view(alias)})
 
 
-RESOURCES = ("network", "subnet", "port", "security-group", "security-group-rule")
+RESOURCES = ("network", "subnet", "port", "security-group", "security-group-rule", "router", "floatingip")
 
 
 async def list_resources(req: Request) -> Reply:

@@ -82,10 +82,12 @@ async def _create(req: Request, attributes: Object) -> Object:
 
 
 def _check_provider(attributes: Object) -> None:
-    kind = attributes.get("provider:network_type") or "vxlan"
-    if kind != "vxlan":
-        raise typed(invalid(f"network type {kind!r} is not supported, only vxlan is"), "InvalidInput")
+    wanted = "flat" if attributes.get("router:external") else "vxlan"
+    kind = attributes.get("provider:network_type") or wanted
+    if kind != wanted:
+        why = f"network type {kind!r} is not supported: vxlan is, and flat for external networks"
+        raise typed(invalid(why), "InvalidInput")
     if attributes.get("provider:physical_network"):
-        raise typed(invalid("a vxlan network has no physical network"), "InvalidInput")
+        raise typed(invalid("this network has no physical network"), "InvalidInput")
     if attributes.get("availability_zone_hints"):
         raise typed(invalid("availability_zone_hints are not supported"), "InvalidInput")

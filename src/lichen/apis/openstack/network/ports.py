@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.network.attributes import bodies, invalid, one_body, to_spec, typed
-from lichen.apis.openstack.network.common import create_all, remove, see, visible
+from lichen.apis.openstack.network.common import create_all, reference, remove, see, visible
 from lichen.apis.openstack.network.common import target_namespace as namespace_for
 from lichen.apis.openstack.network.filters import Json, listing, only_fields
 from lichen.apis.openstack.network.securitygroups import names_of
@@ -17,7 +17,7 @@ from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, NotFound
+from lichen.model.errors import BadRequest, Conflict, NotFound
 from lichen.model.meta import name_of, namespace_of
 
 ATTRIBUTES = frozenset(
@@ -32,7 +32,8 @@ _READ_ONLY = ("status", "tags")
 
 
 async def list_ports(req: Request) -> Reply:
-    return listing(req, "ports", await views(req, await visible(req, Port.KIND)), ATTRIBUTES)
+    ports = [port for port in await visible(req, Port.KIND) if req.caller.is_admin or not _is_the_clouds(port)]
+    return listing(req, "ports", await views(req, ports), ATTRIBUTES)
 
 
 async def show_port(req: Request, id: str) -> Reply:
@@ -61,7 +62,17 @@ async def update_port(req: Request, id: str) -> Reply:
 
 
 async def delete_port(req: Request, id: str) -> Reply:
-    return await remove(req, await see(req, Port.KIND, id))
+    port = await see(req, Port.KIND, id)
+    owner = port["spec"].get("deviceOwner", "")
+    if owner.startswith("network:") and port["spec"].get("deviceId"):
+        why = f"Port {id} cannot be deleted directly via the port API: has device owner {owner}."
+        raise typed(Conflict(why), "ServicePortInUse")
+    return await remove(req, port)
+
+
+def _is_the_clouds(port: Object) -> bool:
+    """A port on an external network that holds a router's or a floating address."""
+    return port["spec"].get("deviceOwner") in ("network:router_gateway", "network:floatingip")
 
 
 async def views(req: Request, ports: list[Object]) -> list[Json]:
@@ -85,11 +96,6 @@ async def _create(req: Request, attributes: Object) -> Object:
         spec["securityGroups"] = await names_of(req, attributes["security_groups"], namespace)
     spec |= {"network": reference(network, namespace), "displayName": spec.get("displayName", "")}
     return await objects.create(req, Port.KIND, spec["displayName"], spec, namespace=namespace)
-
-
-def reference(obj: Object, namespace: str) -> str:
-    """How an object is referred to from `namespace`."""
-    return name_of(obj) if namespace_of(obj) == namespace else f"{namespace_of(obj)}/{name_of(obj)}"
 
 
 def _check_unsupported(attributes: Object) -> None:

@@ -8,8 +8,10 @@ from lichen.apis.openstack.projects import UNLIMITED, hard_limits, limit, namesp
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE, RESOURCE_QUOTA
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.kind import Kind
@@ -18,6 +20,7 @@ from lichen.model.names import PROJECT_ID
 
 _RESOURCES: dict[str, Kind] = {
     "network": Network.KIND, "subnet": Subnet.KIND, "port": Port.KIND, "security_group": SecurityGroup.KIND,
+    "router": Router.KIND, "floatingip": FloatingIP.KIND,
 }  # fmt: skip
 
 

@@ -7,8 +7,10 @@ from lichen.apis.openstack.network.attributes import invalid
 from lichen.apis.openstack.network.common import see
 from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
@@ -16,7 +18,14 @@ from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of, revision_of
 
-_KINDS = {"networks": Network.KIND, "subnets": Subnet.KIND, "ports": Port.KIND, "security-groups": SecurityGroup.KIND}
+_KINDS = {
+    "networks": Network.KIND,
+    "subnets": Subnet.KIND,
+    "ports": Port.KIND,
+    "security-groups": SecurityGroup.KIND,
+    "routers": Router.KIND,
+    "floatingips": FloatingIP.KIND,
+}
 MOST = 50
 """Tags on one resource, as in Neutron."""
 

@@ -32,7 +32,7 @@ def network_view(obj: Object, project_id: str, subnet_ids: list[str], *, admin: 
     if admin:
         segment = spec.get("segment") or None
         view |= {
-            "provider:network_type": "vxlan",
+            "provider:network_type": "flat" if spec.get("external") else "vxlan",
             "provider:physical_network": None,
             "provider:segmentation_id": segment,
         }
@@ -119,6 +119,51 @@ def security_group_rule_view(rule: Object, group: Object, project_id: str) -> Js
         "belongs_to_default_sg": group["metadata"]["name"] == "default",
         "tags": [],
     }
+
+
+def router_view(obj: Object, project_id: str) -> Json:
+    spec, status = obj["spec"], obj.get("status") or {}
+    gateway = spec.get("externalGateway")
+    info = gateway and {
+        "network_id": gateway.get("networkId", ""),
+        "enable_snat": gateway.get("enableSnat", True),
+        "external_fixed_ips": _fixed(gateway.get("fixedIps")),
+    }
+    return {
+        **_common(obj, project_id),
+        "status": status.get("phase") or "ACTIVE",
+        "admin_state_up": spec.get("adminStateUp", True),
+        "external_gateway_info": info or None,
+        "routes": [],
+        "distributed": False,
+        "ha": False,
+        "availability_zone_hints": [],
+        "availability_zones": [],
+        "flavor_id": None,
+    }
+
+
+def floating_ip_view(obj: Object, project_id: str) -> Json:
+    spec, status = obj["spec"], obj.get("status") or {}
+    common = _common(obj, project_id)
+    del common["name"]
+    return {
+        **common,
+        "status": status.get("phase") or ("ACTIVE" if spec.get("portId") else "DOWN"),
+        "floating_network_id": spec.get("networkId", ""),
+        "floating_ip_address": spec.get("address", ""),
+        "fixed_ip_address": spec.get("fixedIp") or None,
+        "port_id": spec.get("portId") or None,
+        "router_id": spec.get("routerId") or None,
+        "port_details": None,
+        "qos_policy_id": None,
+        "dns_name": "",
+        "dns_domain": "",
+    }
+
+
+def _fixed(fixed_ips: list[Object] | None) -> list[Json]:
+    return [{"subnet_id": ip.get("subnetId", ""), "ip_address": ip.get("ipAddress", "")} for ip in fixed_ips or []]
 
 
 def ip_version(cidr: str) -> int:

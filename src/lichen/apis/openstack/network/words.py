@@ -10,12 +10,14 @@ from typing import Any
 from lichen.apis.openstack.network.attributes import typed
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.routing import Handler
+from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import FixedIP, Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import camel
-from lichen.model.errors import ApiError, BadRequest, Cause, Conflict, Invalid
+from lichen.model.errors import ApiError, BadRequest, Cause, Conflict, Invalid, NotFound
 
 _CONFLICTS = (
     ("already allocated", "IpAddressAlreadyAllocated"),
@@ -24,9 +26,16 @@ _CONFLICTS = (
     ("ports still in use on the network", "NetworkInUse"),
     ("have an IP allocation from", "SubnetInUse"),
     ("Security Group", "SecurityGroupInUse"),
+    ("still has ports", "RouterInUse"),
+    ("Gateway cannot be updated", "RouterExternalGatewayInUseByFloatingIp"),
+    ("Cannot associate floating IP", "FloatingIPPortAlreadyAssociated"),
     ("removing default security group", "SecurityGroupCannotRemoveDefault"),
 )
 _FAULTS = (
+    ("Router already has a port on subnet", "BadRequest", 400),
+    ("overlaps with cidr", "BadRequest", 400),
+    ("is not reachable from subnet", "ExternalGatewayForFloatingIPNotFound", 404),
+    ("does not have fixed ip", "InvalidInput", 400),
     ("Security group rule already exists", "SecurityGroupRuleExists", 409),
     ("is no IP protocol", "SecurityGroupRuleInvalidProtocol", 400),
     ("a range of ports has", "SecurityGroupInvalidPortRange", 400),
@@ -40,10 +49,20 @@ _FAULTS = (
 )
 _NAMES = {
     (info.wire or camel(name)): info.openstack
-    for shape in (Network.Spec, Subnet.Spec, Port.Spec, FixedIP, SecurityGroup.Spec, SecurityGroupRule)
+    for shape in (
+        Network.Spec,
+        Subnet.Spec,
+        Port.Spec,
+        FixedIP,
+        SecurityGroup.Spec,
+        SecurityGroupRule,
+        Router.Spec,
+        FloatingIP.Spec,
+    )
     for name, info in shape.declared_fields.items()
     if info.openstack
 }
+_ERRORS: dict[int, type[ApiError]] = {400: BadRequest, 404: NotFound, 409: Conflict}
 _FIELD = re.compile(r"spec\.|[A-Za-z]+")
 
 
@@ -78,7 +97,7 @@ def _invalid(causes: tuple[Cause, ...]) -> ApiError:
         ("InvalidInput", 400),
     )
     message = f"Invalid input for operation: {said}."
-    return typed(Conflict(message) if code == 409 else BadRequest(message), fault)
+    return typed(_ERRORS[code](message), fault)
 
 
 def _attribute(field: str) -> str:
