@@ -51,7 +51,7 @@ class Schema:
         out: Object = self._check(obj, None, run)
         if run.types:
             self._refuse_types(run)
-        if run.unknown and options.field_validation != "Ignore":
+        if (run.unknown or options.doubled) and options.field_validation != "Ignore":
             self._tell_unknown(run, options)
         if run.faults:
             raise invalid(self.kind, known_as(out), run.faults)
@@ -68,7 +68,7 @@ class Schema:
         raise BadRequest(f"{self._subject()}: {said}")
 
     def _tell_unknown(self, run: Run, options: WriteOptions) -> None:
-        said = [f'unknown field "{text_of(path)}"' for path in run.unknown]
+        said = [*(f'unknown field "{text_of(path)}"' for path in run.unknown), *options.doubled]
         if options.field_validation == "Strict":
             raise BadRequest(f"{self._subject()}: strict decoding error: {', '.join(said)}")
         options.warnings.extend(said)

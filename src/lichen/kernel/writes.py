@@ -17,7 +17,7 @@ from lichen.kernel.deletion import check_preconditions, is_over, plan_deletion
 from lichen.kernel.managed.managers import UPDATE, Tracking, Who, is_reset
 from lichen.kernel.managed.managers import read as read_managers
 from lichen.kernel.schema import Schemas
-from lichen.kinds.builtin import NAMESPACE
+from lichen.kinds.builtin import CRD, NAMESPACE, NODE, POD
 from lichen.kinds.faults import Faults
 from lichen.kinds.ruleset import rules_of
 from lichen.model.data import Object
@@ -323,9 +323,16 @@ def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
         part["spec"] = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers", [])}
     elif subresource in ("status", "approval"):
         part["status"] = new.get("status", {})
+        if _tells_more(kind) and new["metadata"].get("annotations"):
+            part["metadata"]["annotations"] = new["metadata"]["annotations"]
     else:
         part["spec"] = new.get("spec", {})
     return part
+
+
+def _tells_more(kind: Kind) -> bool:
+    """Who writes the status may annotate the object, as upstream has it; not what only looks at a pod or a node."""
+    return not kind.installed and kind.model is None and kind not in (POD, NODE, CRD)
 
 
 def _desired(kind: Kind, obj: Object) -> Object:

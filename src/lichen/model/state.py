@@ -62,7 +62,8 @@ class Preconditions:
 class WriteOptions:
     """How a write is treated by a kernel; a bare store ignores it.
 
-    field_validation: Strict (refuse unknown fields), Warn or Ignore. warnings: filled by the kernel.
+    field_validation: Strict (refuse unknown fields), Warn or Ignore. warnings: filled by the kernel. doubled: what the
+    text of the object says twice, in words: told like unknown fields.
     """
 
     dry_run: bool = False
@@ -70,6 +71,7 @@ class WriteOptions:
     field_validation: str = "Ignore"
     force: bool = False
     warnings: list[str] = field(default_factory=list)
+    doubled: tuple[str, ...] = ()
 
 
 DEFAULT_OPTIONS = WriteOptions()

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from lichen.apis.kubernetes.doubles import doubled_in
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.wire import decode_object
 from lichen.model.data import Object
@@ -13,6 +16,15 @@ from lichen.model.state import DEFAULT_OPTIONS, Preconditions, WriteOptions
 
 _VALIDATION = ("Ignore", "Warn", "Strict")
 _PROPAGATION = ("Background", "Foreground", "Orphan")
+
+
+async def options_for(request: Request, body: bytes) -> WriteOptions:
+    """As `write_options`; if the caller asks for validation, also what its body (which can be read) says twice."""
+    options = write_options(request)
+    if options.field_validation == "Ignore" or "fieldValidation" not in request.query:
+        return options
+    doubled = await asyncio.to_thread(doubled_in, body, request.header(b"content-type"))
+    return replace(options, doubled=doubled) if doubled else options
 
 
 def write_options(request: Request) -> WriteOptions:

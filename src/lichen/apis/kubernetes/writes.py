@@ -8,7 +8,7 @@ from typing import Any
 
 from lichen.apis.kubernetes.metadata import partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
-from lichen.apis.kubernetes.options import DeleteOptions, delete_options, write_options
+from lichen.apis.kubernetes.options import DeleteOptions, delete_options, options_for
 from lichen.apis.kubernetes.reads import include_of, list_head
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.respond import Headers, send_json, send_object, warnings_of
@@ -30,8 +30,9 @@ _LARGE = 64 * 1024
 async def create(request: Request, session: Session, target: Target) -> None:
     """POST to a collection."""
     form = form_of(request.header(b"accept"))
-    obj = await object_of(request)
-    options = write_options(request)
+    raw = await request.body()
+    obj = await _object_in(request, raw)
+    options = await options_for(request, raw)
     fit(obj, target)
     made = await session.create(target.kind, obj, options)
     await _answer(request, form, target, made, 201, warnings_of(options.warnings) if options.warnings else ())
@@ -40,8 +41,9 @@ async def create(request: Request, session: Session, target: Target) -> None:
 async def update(request: Request, session: Session, target: Target) -> None:
     """PUT of one object or subresource."""
     form = form_of(request.header(b"accept"))
-    obj = await object_of(request)
-    options = write_options(request)
+    raw = await request.body()
+    obj = await _object_in(request, raw)
+    options = await options_for(request, raw)
     fit(obj, target)
     made = await session.update(target.kind, obj, subresource=target.subresource, options=options)
     await _answer(request, form, target, made, 200, warnings_of(options.warnings))
@@ -57,8 +59,9 @@ async def patch(request: Request, session: Session, target: Target) -> None:
         raise UnsupportedMediaType(
             "the body of the request was in an unknown format - accepted media types include: " + ", ".join(PatchType)
         ) from None
-    body = await _decoded(await request.body(), request.header(b"content-type"))
-    options = write_options(request)
+    raw = await request.body()
+    body = await _decoded(raw, request.header(b"content-type"))
+    options = await options_for(request, raw)
     made = await session.patch(
         target.kind,
         target.name,
@@ -121,7 +124,10 @@ async def _delete(session: Session, target: Target, name: str, how: DeleteOption
 
 
 async def object_of(request: Request) -> Object:
-    body = await request.body()
+    return await _object_in(request, await request.body())
+
+
+async def _object_in(request: Request, body: bytes) -> Object:
     content_type = request.header(b"content-type")
     if len(body) < _LARGE and media_type(content_type) == JSON:
         return decode_object(body, content_type)
