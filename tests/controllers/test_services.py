@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT
+from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.network import Network
@@ -148,3 +148,13 @@ async def test_what_holds_a_namespace_is_named(cloud: Cloud):
     await cloud.patch(CONFIG_MAP, "held", {"metadata": {"finalizers": None}})
     await cloud.until_gone(NAMESPACE, "demo")
     assert name_of(namespace) == "demo"
+
+
+async def test_why_a_pod_gets_no_port_is_told(cloud: Cloud):
+    await cloud.create(POD, "lost", a_pod_spec(), annotations={"network.lichen.dev/network": "nowhere"})
+    events = await cloud.until_all(EVENT, lambda found: any(e["reason"] == "FailedCreatePort" for e in found))
+    (event,) = [e for e in events if e["reason"] == "FailedCreatePort"]
+    assert "nowhere" in event["message"]
+    await cloud.create(Network.KIND, "nowhere", {})
+    await cloud.create(Subnet.KIND, "sub", {"network": "nowhere", "cidr": "192.168.9.0/24"})
+    await cloud.until(Port.KIND, "pod-lost", bool)

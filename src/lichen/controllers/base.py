@@ -88,6 +88,14 @@ class World:
         if failures:
             raise failures[0]
 
+    async def apply_told(self, steps: Iterable[Step], about: Object, reason: str) -> None:
+        """Like `apply`, recording nothing but a failure: as a warning about `about`."""
+        try:
+            await self.apply(steps)
+        except ApiError as error:
+            self.recorder.note(about, reason, error.message, warning=True)
+            raise
+
     async def claim(self, kind: Kind, owner_kind: Kind, owner: Object) -> list[Object]:
         """What `owner` manages of a kind, after it took in what matches its selector and let go of what does not."""
         orphans = self.informer(kind).by_index(ORPHAN, namespace_of(owner))

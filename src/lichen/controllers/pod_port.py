@@ -28,5 +28,5 @@ class PodPortController:
         pod = self.pods.get(key[1], key[0])
         if pod is not None:
             port = self.ports.get(pod_port_name(key[1]), key[0])
-            await self.world.apply(plan_pod_port(pod, self.namespaces.get(key[0]), port))
+            await self.world.apply_told(plan_pod_port(pod, self.namespaces.get(key[0]), port), pod, "FailedCreatePort")
         return None
