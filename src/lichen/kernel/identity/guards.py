@@ -5,7 +5,7 @@ and a node touches only what is bound to it."""
 from __future__ import annotations
 
 from lichen.kernel.admission import Request
-from lichen.kernel.identity.authorizer import NODE, Authorizer
+from lichen.kernel.identity.authorizer import CONTROLLERS, NODE, Authorizer
 from lichen.kinds import builtin
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
@@ -20,7 +20,6 @@ from lichen.model.kind import Kind
 from lichen.model.state import Caller
 
 BINDINGS = (builtin.ROLE_BINDING, builtin.CLUSTER_ROLE_BINDING)
-CONTROLLERS = "system:lichen-controllers"
 
 
 class NoEscalation:
