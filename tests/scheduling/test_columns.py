@@ -157,3 +157,95 @@ def test_many_nodes_grow_the_columns():
     made = columns(*(a_node(f"n{i}") for i in range(100)))
     assert len(made) == 100
     assert made.place(pod_request(a_pod())).node
+
+
+def zoned(name: str, zone: str) -> dict[str, Any]:
+    return a_node(name, labels={"zone": zone})
+
+
+def spread_over(key: str, when: str = "DoNotSchedule", **more: Any) -> list[Any]:
+    selector = {"matchLabels": {"app": "web"}}
+    return [{"topologyKey": key, "maxSkew": 1, "whenUnsatisfiable": when, "labelSelector": selector, **more}]
+
+
+def web(name: str = "p", **spec: Any) -> dict[str, Any]:
+    return a_pod(name, cpu="100m", labels={"app": "web"}, **spec)
+
+
+def test_a_spread_keeps_its_skew_and_says_so_when_it_cannot():
+    made = columns(zoned("a1", "a"), zoned("a2", "a"), zoned("b1", "b"))
+    put(made, "a1", web("1"))
+    assert made.place(pod_request(web(topologySpreadConstraints=spread_over("zone")))).node == "b1"
+    full = columns(zoned("a1", "a"), a_node("b1", cpu="50m", labels={"zone": "b"}))
+    put(full, "a1", web("1"))
+    placement = full.place(pod_request(web(topologySpreadConstraints=spread_over("zone"))))
+    assert placement.rejected == {
+        "Insufficient cpu": 1,
+        "node(s) didn't match pod topology spread constraints": 1,
+    }
+
+
+def test_a_node_without_the_topology_cannot_keep_a_spread():
+    made = columns(a_node("bare"), zoned("a1", "a"))
+    put(made, "a1", web("1"))
+    assert made.place(pod_request(web(topologySpreadConstraints=spread_over("zone")))).node == "a1"
+
+
+def test_too_few_domains_hold_a_spread_to_its_skew():
+    made = columns(zoned("a1", "a"))
+    put(made, "a1", web("1"))
+    assert made.place(pod_request(web(topologySpreadConstraints=spread_over("zone")))).node == "a1"
+    assert made.place(pod_request(web(topologySpreadConstraints=spread_over("zone", minDomains=2)))).node == ""
+
+
+def test_a_spread_that_is_only_wished_never_refuses():
+    made = columns(zoned("a1", "a"), zoned("b1", "b"))
+    put(made, "a1", web("1"))
+    soft = spread_over("zone", "ScheduleAnyway")
+    assert made.place(pod_request(web(topologySpreadConstraints=soft))).node == "b1"
+    alone = columns(zoned("a1", "a"))
+    put(alone, "a1", web("1"))
+    assert alone.place(pod_request(web(topologySpreadConstraints=soft))).node == "a1"
+
+
+def preferring(key: str, **affinity: Any) -> dict[str, Any]:
+    return {key: {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 50, **affinity}]}}
+
+
+def test_a_preferred_node_is_taken_before_an_emptier_one():
+    made = columns(a_node("plain", cpu="64", memory="64Gi"), a_node("ssd", labels={"disk": "ssd"}))
+    put(made, "ssd", a_pod("x"))
+    term = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}
+    affinity = preferring("nodeAffinity", preference=term)
+    assert made.place(pod_request(a_pod(affinity=affinity))).node == "ssd"
+
+
+def test_pods_may_prefer_to_be_near_or_away():
+    made = columns(a_node("a"), a_node("b"))
+    put(made, "a", web("1"))
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}}}
+    assert made.place(pod_request(a_pod(affinity=preferring("podAffinity", podAffinityTerm=term)))).node == "a"
+    put(made, "b", a_pod("heavy", cpu="3"))
+    assert made.place(pod_request(a_pod(affinity=preferring("podAntiAffinity", podAffinityTerm=term)))).node == "b"
+
+
+def test_a_node_that_would_rather_not_is_taken_last():
+    made = columns(a_node("shy", taints=[{"key": "k", "effect": "PreferNoSchedule"}]), a_node("open", cpu="2"))
+    assert made.place(pod_request(a_pod())).node == "open"
+    put(made, "open", a_pod("x", cpu="2"))
+    assert made.place(pod_request(a_pod())).node == "shy"
+
+
+def test_a_port_of_the_host_is_given_once():
+    made = columns(a_node("a"), a_node("b"))
+
+    def listening(name: str) -> dict[str, Any]:
+        pod = a_pod(name, cpu="100m")
+        pod["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 80}]
+        return pod
+
+    put(made, "a", listening("1"))
+    assert made.place(pod_request(listening("2"))).node == "b"
+    put(made, "b", listening("2"))
+    rejected = made.place(pod_request(listening("3"))).rejected
+    assert rejected == {"node(s) didn't have free ports for the requested pod ports": 2}

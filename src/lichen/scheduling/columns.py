@@ -8,8 +8,9 @@ what is left of a placement is arithmetic on arrays.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -20,13 +21,19 @@ from lichen.model.data import Object
 from lichen.model.meta import find_condition, labels_of, name_of
 from lichen.model.quantity import millis, whole
 from lichen.model.selectors import Matcher, label_selector
-from lichen.scheduling.request import Request, Rules, Term
-from lichen.scheduling.rules import NODE_NAME, why_not
+from lichen.scheduling.request import Request, Rules, Spread, Term, Wishes
+from lichen.scheduling.rules import NODE_NAME, term_matches, unwelcome, why_not
 
 NOT_READY = "node(s) were not ready"
 NO_CPU, NO_MEMORY, NO_SLOT = "Insufficient cpu", "Insufficient memory", "Too many pods"
 NO_AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+NO_SPREAD = "node(s) didn't match pod topology spread constraints"
+NO_PORT = "node(s) didn't have free ports for the requested pod ports"
+WISH, SPREAD, TAINT = 8.0, 4.0, 4.0
+"""How much a workload's own preferences count beside free room, which counts from 0 to 2."""
+
+_TOLERATE_ALL = b'[{"operator":"Exists"}]'
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -148,7 +155,7 @@ class Columns:
         fits = self._ready & (free[0] >= request.cpu) & (free[1] >= request.memory) & (free[2] >= 1)
         allowed, _ = self._judge(request.rules)
         fits &= allowed
-        for mask in self._affinity_masks(request):
+        for mask in (*self._affinity_masks(request), *self._spread_masks(request), *self._port_masks(request)):
             fits = fits & mask
         if not fits.any():
             return Placement(rejected=self._explain(request, free))
@@ -156,7 +163,8 @@ class Columns:
         score = share[0] + share[1]
         group = self._groups.get(request.group)
         if group is not None:
-            score = score - group
+            score = score - (group / max(int(group.max()), 1) if request.wishes else group)
+        score = score + self._preferences(request)
         best = int(np.argmax(np.where(fits, score, -np.inf)))
         node = self._nodes[best]
         return Placement(node.name if node else "")
@@ -205,6 +213,74 @@ class Columns:
             masks += [~self._same_domain(t.topology, [row]) for t in other.away if _selects(t, request)]
         return masks
 
+    def _spread_masks(self, request: Request) -> list[Mask]:
+        return [self._spread_mask(spread, request) for spread in request.spread if spread.hard]
+
+    def _spread_mask(self, spread: Spread, request: Request) -> Mask:
+        """Where one more keeps the skew."""
+        counts = self._counts(spread.term, request.key)
+        anywhere = Rules(request.rules.selector, request.rules.affinity, _TOLERATE_ALL)
+        eligible, _ = self._judge(anywhere)
+        held = {
+            value: counts.get(value, 0)
+            for row, node in enumerate(self._nodes)
+            if node and eligible[row] and (value := node.labels.get(spread.term.topology)) is not None
+        }
+        least = min(held.values(), default=0) if len(held) >= spread.domains else 0
+        extra = 1 if _selects(spread.term, request) else 0
+        good = {value for value, count in held.items() if count + extra - least <= spread.skew}
+        return self._where(spread.term.topology, good)
+
+    def _counts(self, term: Term, but: tuple[str, str, str]) -> Counter[str | None]:
+        """Matching workloads by value of the term's topology."""
+        counts: Counter[str | None] = Counter()
+        for key, (row, other) in self._placed.items():
+            node = self._nodes[row]
+            if node is not None and key != but and _selects(term, other):
+                counts[node.labels.get(term.topology)] += 1
+        return counts
+
+    def _port_masks(self, request: Request) -> list[Mask]:
+        """Nodes where the host's ports that it wants are free."""
+        wanted = set(request.host_ports)
+        if not wanted:
+            return []
+        mask = np.ones(self._ready.size, dtype=np.bool_)
+        for key, (row, other) in self._placed.items():
+            if key != request.key and wanted.intersection(other.host_ports):
+                mask[row] = False
+        return [mask]
+
+    def _preferences(self, request: Request) -> Any:
+        """What the workload and the nodes would rather have, as scores by node."""
+        score = np.zeros(self._ready.size)
+        for spread in request.spread:
+            if not spread.hard:
+                score -= SPREAD * _scaled(self._crowd(spread.term, request.key))
+        if any(taint.get("effect") == "PreferNoSchedule" for node in self._nodes if node for taint in node.taints):
+            score -= TAINT * _scaled(self._per_node(lambda node: unwelcome(request.rules, node.taints)))
+        if request.wishes is not None:
+            score += WISH * _scaled(self._wished(request.wishes, request.key))
+        return score
+
+    def _crowd(self, term: Term, but: tuple[str, str, str]) -> Any:
+        counts = self._counts(term, but)
+        return self._per_node(lambda node: counts[node.labels.get(term.topology)])
+
+    def _wished(self, wishes: Wishes, key: tuple[str, str, str]) -> Any:
+        total = np.zeros(self._ready.size)
+        for weight, raw in wishes.nodes:
+            total += weight * self._per_node(partial(_matches, msgspec.json.decode(raw)))
+        for sign, terms in ((1, wishes.near), (-1, wishes.away)):
+            for weight, wanted in terms:
+                total += sign * weight * self._domain(wanted, key)
+        return total
+
+    def _per_node(self, value: Callable[[_Node], float]) -> Any:
+        return np.array(
+            [value(node) if node else 0 for node in self._nodes] + [0] * (self._ready.size - len(self._nodes))
+        )
+
     def _near(self, term: Term, request: Request) -> Mask:
         mask = self._domain(term, request.key)
         if not mask.any() and _selects(term, request):
@@ -217,22 +293,40 @@ class Columns:
 
     def _same_domain(self, topology: str, rows: list[int]) -> Mask:
         values = {node.labels.get(topology) for row in rows if (node := self._nodes[row])} - {None}
+        return self._where(topology, values)
+
+    def _where(self, topology: str, values: Collection[str | None]) -> Mask:
         mask = np.zeros(self._ready.size, dtype=np.bool_)
         mask[: len(self._nodes)] = [node is not None and node.labels.get(topology) in values for node in self._nodes]
         return mask
 
     def _explain(self, request: Request, free: Ints) -> dict[str, int]:
         _, verdicts = self._judge(request.rules)
-        near = [self._near(term, request) for term in request.near]
+        masks = (
+            (NO_PORT, self._port_masks(request)),
+            (NO_SPREAD, self._spread_masks(request)),
+            (NO_AFFINITY, [self._near(term, request) for term in request.near]),
+        )
         counts: Counter[str] = Counter()
         for row, node in enumerate(self._nodes):
-            if node is None:
-                continue
-            counts[_reason(request, verdicts[row], node, free[:, row], all(mask[row] for mask in near))] += 1
+            if node is not None:
+                misfit = next(
+                    (reason for reason, found in masks if not all(mask[row] for mask in found)), ANTI_AFFINITY
+                )
+                counts[_reason(request, verdicts[row], node, free[:, row], misfit)] += 1
         return dict(counts)
 
 
-def _reason(request: Request, verdict: str, node: _Node, free: Any, near: bool) -> str:
+def _matches(term: Object, node: _Node) -> float:
+    return float(term_matches(term, node.labels))
+
+
+def _scaled(values: Any) -> Any:
+    """To -1 … 1, by the largest."""
+    return values / max(float(np.abs(values).max(initial=0.0)), 1.0)
+
+
+def _reason(request: Request, verdict: str, node: _Node, free: Any, misfit: str) -> str:
     if verdict:
         return verdict
     if not node.ready:
@@ -243,7 +337,7 @@ def _reason(request: Request, verdict: str, node: _Node, free: Any, near: bool) 
         return NO_MEMORY
     if free[2] < 1:
         return NO_SLOT
-    return ANTI_AFFINITY if near else NO_AFFINITY
+    return misfit
 
 
 def _selects(term: Term, other: Request) -> bool:

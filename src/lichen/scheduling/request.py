@@ -15,6 +15,8 @@ from lichen.model.quantity import millis, whole
 
 VCPU_OVERCOMMIT = 4
 """Guests' virtual CPUs for each real one, nova's default."""
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
@@ -36,6 +38,9 @@ class Request:
     labels: tuple[tuple[str, str], ...] = ()
     near: tuple[Term, ...] = ()
     away: tuple[Term, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    wishes: Wishes | None = None
+    host_ports: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,26 @@ class Term:
     selector: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """No value of `topology` may hold more than `skew` matching workloads beyond the one that holds fewest; if not
+    `hard`, it should not."""
+
+    term: Term
+    skew: int
+    hard: bool
+    domains: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Preferences, each with its weight (1 to 100). nodes: node selector terms in canonical JSON."""
+
+    nodes: tuple[tuple[int, bytes], ...] = ()
+    near: tuple[tuple[int, Term], ...] = ()
+    away: tuple[tuple[int, Term], ...] = ()
+
+
 def pod_request(pod: Object) -> Request:
     spec = pod["spec"]
     affinity = spec.get("affinity") or {}
@@ -70,14 +95,15 @@ def pod_request(pod: Object) -> Request:
         group=owner["uid"] if owner else "",
         rules=Rules(
             selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
-            affinity=_canonical(
-                (affinity.get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-            ),
+            affinity=_canonical((affinity.get("nodeAffinity") or {}).get(_REQUIRED)),
             tolerations=_canonical(spec.get("tolerations") or []),
         ),
         labels=tuple(sorted(labels_of(pod).items())),
         near=_terms(affinity.get("podAffinity"), namespace_of(pod)),
         away=_terms(affinity.get("podAntiAffinity"), namespace_of(pod)),
+        spread=tuple(_spread(c, pod) for c in spec.get("topologySpreadConstraints") or []),
+        wishes=_wishes(affinity, namespace_of(pod)),
+        host_ports=_host_ports(spec),
     )
 
 
@@ -123,15 +149,49 @@ def _amount(quantity: str, resource: str) -> int:
 
 
 def _terms(affinity: Object | None, namespace: str) -> tuple[Term, ...]:
-    required: Iterable[Object] = (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or []
-    return tuple(
-        Term(
-            topology=term["topologyKey"],
-            namespaces=tuple(term.get("namespaces") or [namespace]),
-            selector=_canonical(term.get("labelSelector") or {}),
-        )
-        for term in required
+    required: Iterable[Object] = (affinity or {}).get(_REQUIRED) or []
+    return tuple(_term(term, namespace) for term in required)
+
+
+def _term(term: Object, namespace: str) -> Term:
+    return Term(
+        topology=term["topologyKey"],
+        namespaces=tuple(term.get("namespaces") or [namespace]),
+        selector=_canonical(term.get("labelSelector") or {}),
     )
+
+
+def _spread(constraint: Object, pod: Object) -> Spread:
+    """Labels named by matchLabelKeys narrow the selector to the pod's own values of them."""
+    selector = dict(constraint.get("labelSelector") or {})
+    own = {key: labels_of(pod)[key] for key in constraint.get("matchLabelKeys") or [] if key in labels_of(pod)}
+    if own:
+        selector["matchLabels"] = {**(selector.get("matchLabels") or {}), **own}
+    return Spread(
+        term=Term(constraint["topologyKey"], (namespace_of(pod),), _canonical(selector)),
+        skew=constraint.get("maxSkew", 1),
+        hard=constraint.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule",
+        domains=constraint.get("minDomains") or 1,
+    )
+
+
+def _wishes(affinity: Object, namespace: str) -> Wishes | None:
+    def weighted(key: str) -> tuple[tuple[int, Term], ...]:
+        wanted = (affinity.get(key) or {}).get(_PREFERRED) or []
+        return tuple((w["weight"], _term(w["podAffinityTerm"], namespace)) for w in wanted)
+
+    nodes = (affinity.get("nodeAffinity") or {}).get(_PREFERRED) or []
+    wishes = Wishes(
+        tuple((w["weight"], _canonical(w["preference"])) for w in nodes),
+        weighted("podAffinity"),
+        weighted("podAntiAffinity"),
+    )
+    return wishes if wishes != Wishes() else None
+
+
+def _host_ports(spec: Object) -> tuple[tuple[str, int], ...]:
+    ports = (p for c in spec.get("containers") or [] for p in c.get("ports") or [])
+    return tuple((p.get("protocol", "TCP"), p["hostPort"]) for p in ports if p.get("hostPort"))
 
 
 def _canonical(value: object) -> bytes:

@@ -28,7 +28,7 @@ def why_not(rules: Rules, labels: Mapping[str, str], taints: Sequence[Object], *
     if any(labels.get(key) != value for key, value in rules.selector):
         return AFFINITY_MISMATCH
     affinity = msgspec.json.decode(rules.affinity)
-    if affinity and not any(_term_matches(term, labels) for term in affinity.get("nodeSelectorTerms") or []):
+    if affinity and not any(term_matches(term, labels) for term in affinity.get("nodeSelectorTerms") or []):
         return AFFINITY_MISMATCH
     for taint in taints:
         if taint.get("effect") in BLOCKING_EFFECTS and not any(tolerates(t, taint) for t in tolerations):
@@ -37,7 +37,14 @@ def why_not(rules: Rules, labels: Mapping[str, str], taints: Sequence[Object], *
     return ""
 
 
-def _term_matches(term: Object, labels: Mapping[str, str]) -> bool:
+def unwelcome(rules: Rules, taints: Sequence[Object]) -> int:
+    """How many taints of the node would rather not have the workload."""
+    tolerations = msgspec.json.decode(rules.tolerations)
+    soft = [taint for taint in taints if taint.get("effect") == "PreferNoSchedule"]
+    return sum(not any(tolerates(t, taint) for t in tolerations) for taint in soft)
+
+
+def term_matches(term: Object, labels: Mapping[str, str]) -> bool:
     expressions = term.get("matchExpressions") or []
     fields = term.get("matchFields") or []
     if not expressions and not fields:
