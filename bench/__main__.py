@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ def main(chosen: list[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {' '.join(NAMES)}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended: what was started is put away"))
     failed = []
     for name in chosen or NAMES:
         if name in NEED_ROOT and os.geteuid() != 0:
