@@ -11,6 +11,7 @@ import msgspec
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.meta import controller_of, labels_of, name_of, namespace_of, uid_of
+from lichen.model.names import AGGREGATE, SERVER_GROUP
 from lichen.model.quantity import millis, whole
 
 VCPU_OVERCOMMIT = 4
@@ -18,6 +19,8 @@ VCPU_OVERCOMMIT = 4
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 ZONE_LABEL = "topology.kubernetes.io/zone"
+AGGREGATE_SPEC = "aggregate_instance_extra_specs:"
+"""Prefix of a flavor's extra specs that ask for metadata of a host aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +115,28 @@ def server_request(server: Object) -> Request:
     selector = dict(typed.spec.node_selector)
     if typed.spec.availability_zone:
         selector[ZONE_LABEL] = typed.spec.availability_zone
+    for key, value in typed.spec.resources.extra_specs.items():
+        if key.startswith(AGGREGATE_SPEC):
+            selector[AGGREGATE + key.removeprefix(AGGREGATE_SPEC)] = value
+    companions, policy = _companions(server, typed.spec.group_id), typed.spec.group_policy
     return Request(
         key=("Server", namespace_of(server), name_of(server)),
         uid=uid_of(server),
         cpu=typed.spec.resources.vcpus * 1000 // VCPU_OVERCOMMIT,
         memory=typed.spec.resources.memory << 20,
         created=typed.metadata.creation_timestamp,
-        group=f"project/{namespace_of(server)}",
+        group=f"server-group/{typed.spec.group_id}" if policy else f"project/{namespace_of(server)}",
         rules=Rules(selector=tuple(sorted(selector.items()))),
         labels=tuple(sorted(labels_of(server).items())),
+        near=(companions,) if policy == "affinity" else (),
+        away=(companions,) if policy == "anti-affinity" else (),
     )
+
+
+def _companions(server: Object, group_id: str) -> Term:
+    """The servers of a server's group, host by host."""
+    selector = _canonical({"matchLabels": {SERVER_GROUP: group_id}})
+    return Term(topology="kubernetes.io/hostname", namespaces=(namespace_of(server),), selector=selector)
 
 
 def _pod_total(spec: Object, resource: str) -> int:

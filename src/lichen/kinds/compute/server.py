@@ -17,6 +17,14 @@ class ServerResources(Data):
     extra_specs: dict[str, str] = field("Traits and limits.", default_factory=dict, openstack="extra_specs")
 
 
+class FormerSize(Data):
+    """What a server was before a resize that is not confirmed yet."""
+
+    flavor: str = field("Size.")
+    flavor_id: str = field("Id of that flavor.", default="")
+    resources: ServerResources = field("The flavor's figures.", default_factory=ServerResources)
+
+
 class ServerNetwork(Data):
     """One interface: a network to make a port on, or a port that exists."""
 
@@ -25,6 +33,16 @@ class ServerNetwork(Data):
     )
     port: str = field("Existing port in this namespace.", default="", to="Port")
     fixed_ip: str = field("Address wanted on the network.", default="")
+
+
+class ServerVolume(Data):
+    """A volume that the server has from its start; others are attached by VolumeAttachments of their own."""
+
+    volume: str = field("Volume in this namespace.", to="Volume")
+    device: str = field("What the disk is probably called in the guest.", default="")
+    boot: bool = field("The server boots from it; it then needs no image.", default=False)
+    delete_on_termination: bool = field("The volume goes with the server.", default=False)
+    tag: str = field("Tag that the guest can read.", default="")
 
 
 class ServerAddress(Data):
@@ -70,12 +88,18 @@ class Server(Resource):
             default=None,
             to="SecurityGroup",
         )
+        volumes: list[ServerVolume] = field("Volumes it has from its start, in order.", default_factory=list)
         keypair: str = field("Key put into the guest.", default="", to="Keypair", openstack="key_name")
         user_data_secret: str = field("Secret of this namespace whose key `userdata` the guest gets.", default="")
         config_drive: bool = field("Give the guest a config drive.", default=True, openstack="config_drive")
         metadata: dict[str, str] = field("Pairs the guest can read.", default_factory=dict, openstack="metadata")
         tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")
-        power: str = field("Wanted power state.", default="On", enum=("On", "Off"), column="Wanted")
+        power: str = field(
+            "Wanted power state. Paused and Suspended: the guest's processors stand still, its memory is kept.",
+            default="On",
+            enum=("On", "Off", "Paused", "Suspended"),
+            column="Wanted",
+        )
         run_policy: str = field(
             "Restart: a guest that crashed is started again; Never: it stays off.",
             default="Restart",
@@ -83,6 +107,17 @@ class Server(Resource):
         )
         rebooted_at: str = field("Moves when a reboot is asked for, RFC 3339.", default="")
         reboot_type: str = field("How.", default="Soft", enum=("Soft", "Hard"))
+        rebuilt_at: str = field("Moves when the root disk is to be made afresh from the image, RFC 3339.", default="")
+        former_size: FormerSize | None = field(
+            "Set by a change of flavor, until that is confirmed by taking it away, or reverted by naming this flavor.",
+            default=None,
+        )
+        locked: bool = field("Only the cloud's admin, or who locked it, may change it.", default=False)
+        locked_by: str = field("owner or admin; filled at admission.", default="")
+        locked_reason: str = field("Why it is locked.", default="", max_length=255)
+        group: str = field("Server group it belongs to.", default="", to="ServerGroup", immutable=True)
+        group_id: str = field("Id of that group, pinned at admission.", default="", immutable=True)
+        group_policy: str = field("That group's policy, pinned at admission.", default="", immutable=True)
         availability_zone: str = field("Zone to run in.", default="", openstack="OS-EXT-AZ:availability_zone")
         node: str = field(
             "Node it runs on, set by the scheduler.",
@@ -96,7 +131,7 @@ class Server(Resource):
 
     class Status(Data):
         phase: str = field(
-            "Pending, Building, Running, Stopped, Rebooting, Deleting or Error.",
+            "Pending, Building, Running, Stopped, Paused, Suspended, Rebooting, Deleting or Error.",
             default="",
             column="Status",
             selectable=True,
@@ -115,6 +150,8 @@ class Server(Resource):
         launched_at: str = field("When it first ran, RFC 3339.", default="", openstack="OS-SRV-USG:launched_at")
         started_at: str = field("When the guest was last started, RFC 3339.", default="")
         rebooted_at: str = field("The spec.rebootedAt that was last carried out.", default="")
+        rebuilt_at: str = field("The spec.rebuiltAt that was last carried out.", default="")
+        resources: ServerResources | None = field("The figures that the guest was made to.", default=None)
         restarts: int = field("How often a crashed guest was started again.", default=0)
         guest_off: bool = field("The guest powered itself off; it stays off until power moves.", default=False)
         fault: str = field("Why it is in Error, in words.", default="")
