@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from typing import Any
 
-from lichen.kinds.builtin import EVENT, NODE, POD
+from lichen.kinds.builtin import EVENT, NODE, POD, PRIORITY_CLASS
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
@@ -134,3 +134,14 @@ async def test_another_schedulers_pods_are_left_to_it(cloud: Cloud):
     await cloud.create(POD, "ours", asks())
     await cloud.until(POD, "ours", node_of)
     assert node_of(await cloud.get(POD, "other")) == ""
+
+
+async def test_pods_of_lower_priority_give_way_and_only_as_many_as_must(cloud: Cloud):
+    await cloud.state.create(PRIORITY_CLASS, {**new_object(PRIORITY_CLASS, "high"), "value": 1000})
+    for number in range(4):
+        await cloud.create(POD, f"low{number}", asks(memory="4Gi"))
+    await cloud.until_all(POD, lambda pods: all(map(node_of, pods)))
+    await cloud.create(POD, "high", asks(memory="4Gi", priorityClassName="high"))
+    await cloud.until(POD, "high", node_of)
+    assert len(await cloud.names(POD)) == 4
+    await cloud.until_all(EVENT, lambda found: [e for e in found if e["reason"] == "Preempted"])

@@ -249,3 +249,23 @@ def test_a_port_of_the_host_is_given_once():
     put(made, "b", listening("2"))
     rejected = made.place(pod_request(listening("3"))).rejected
     assert rejected == {"node(s) didn't have free ports for the requested pod ports": 2}
+
+
+def important(name: str, priority: int, **spec: Any) -> dict[str, Any]:
+    return a_pod(name, priority=priority, **spec)
+
+
+def test_the_fewest_and_the_least_important_give_way():
+    made = columns(a_node("a", cpu="4"), a_node("b", cpu="4"))
+    for name, node, priority in (("1", "a", 5), ("2", "a", 5), ("3", "b", 1), ("4", "b", 9)):
+        put(made, node, important(name, priority, cpu="2"))
+    node, victims = made.victims(pod_request(important("new", 100, cpu="2")))
+    assert (node, [v.key[2] for v in victims]) == ("b", ["3"])
+    assert made.place(pod_request(a_pod(cpu="1"))).node == ""
+
+
+def test_nobody_gives_way_to_the_less_important_or_in_vain():
+    made = columns(a_node("a", cpu="2"))
+    put(made, "a", important("1", 5, cpu="2"))
+    assert made.victims(pod_request(important("new", 5, cpu="2"))) == ("", [])
+    assert made.victims(pod_request(important("new", 100, cpu="3"))) == ("", [])

@@ -14,7 +14,7 @@ from lichen.model.errors import ApiError, NotFound
 from lichen.model.meta import find_condition, is_deleting, name_of, revision_of, with_condition
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import EventType
-from lichen.planning.steps import Patch
+from lichen.planning.steps import Delete, Patch, Step
 from lichen.planning.workload import has_ended
 from lichen.runtime.events import Recorder
 from lichen.scheduling.columns import Columns, Placement
@@ -44,6 +44,7 @@ class Scheduler:
         self.refused: dict[WorkKey, Request] = {}
         self.bound: dict[WorkKey, str] = {}
         """Workloads, by uid, that were given a node which the informer does not show yet."""
+        self._ousting: dict[WorkKey, list[WorkKey]] = {}
         self._wake = asyncio.Event()
         self.nodes = world.informer(NODE)
         self.pods = world.informer(POD)
@@ -77,6 +78,7 @@ class Scheduler:
                 self.refused[request.key] = request
                 failed.append((request, placement.sentence(len(self.columns))))
         gate = asyncio.Semaphore(AT_ONCE)
+        await self._preempt([request for request, _ in failed])
         await asyncio.gather(*(self._bind(gate, *one) for one in bound), *(self._refuse(gate, *one) for one in failed))
         if bound:
             self._retry_companions()
@@ -89,6 +91,42 @@ class Scheduler:
             return Placement(
                 rejected={f"node(s) could not be judged by the workload's rules: {error}": len(self.columns)}
             )
+
+    async def _preempt(self, refused: list[Request]) -> None:
+        """Pods of lower priority give way to those that fit nowhere else: once, and then their end is waited for."""
+        self._ousting = {
+            key: held
+            for key, held in self._ousting.items()
+            if key in self.refused and any(map(self.columns.is_placed, held))
+        }
+        ousted = {key for held in self._ousting.values() for key in held}
+        for request in refused:
+            if not self._may_preempt(request):
+                continue
+            node, victims = self.columns.victims(request)
+            if not node or any(victim.key in ousted for victim in victims):
+                continue
+            self._ousting[request.key] = [victim.key for victim in victims]
+            ousted.update(self._ousting[request.key])
+            await self._oust(request, node, victims)
+
+    def _may_preempt(self, request: Request) -> bool:
+        pod = self._known(request.key) if request.key[0] == "Pod" and request.key not in self._ousting else None
+        return pod is not None and pod["spec"].get("preemptionPolicy") != "Never"
+
+    async def _oust(self, request: Request, node: str, victims: list[Request]) -> None:
+        steps: list[Step] = []
+        for victim in victims:
+            if (pod := self._known(victim.key)) is not None and not is_deleting(pod):
+                self.recorder.note(pod, "Preempted", f"Preempted by pod {'/'.join(request.key[1:])} on node {node}")
+                steps.append(Delete(POD, victim.key[2], victim.key[1], victim.uid))
+        nominated = {"status": {"nominatedNodeName": node}}
+        steps.append(Patch(POD, request.key[2], request.key[1], nominated, "status"))
+        try:
+            await self.world.apply(steps)
+        except (ApiError, OSError) as error:
+            log.warning("room for %s is not made: %s", "/".join(request.key), error)
+            del self._ousting[request.key]
 
     async def _bind(self, gate: asyncio.Semaphore, request: Request, node: str) -> None:
         async with gate:

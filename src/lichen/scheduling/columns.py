@@ -75,6 +75,7 @@ class Columns:
         self._waiting: dict[str, dict[tuple[str, str, str], Request]] = {}
         self._groups: dict[str, Ints] = {}
         self._shy: set[tuple[str, str, str]] = set()
+        self._priorities: Counter[int] = Counter()
 
     def __len__(self) -> int:
         return len(self._row)
@@ -142,6 +143,7 @@ class Columns:
         if held is not None:
             row, request = held
             self._used[:, row] -= (request.cpu, request.memory, 1)
+            self._priorities[request.priority] -= 1
             if request.group:
                 self._groups[request.group][row] -= 1
             return True
@@ -152,11 +154,7 @@ class Columns:
     def place(self, request: Request) -> Placement:
         """The best node for a workload, by free room and spread. Does not count it there: see `assume`."""
         free = self._capacity - self._used
-        fits = self._ready & (free[0] >= request.cpu) & (free[1] >= request.memory) & (free[2] >= 1)
-        allowed, _ = self._judge(request.rules)
-        fits &= allowed
-        for mask in (*self._affinity_masks(request), *self._spread_masks(request), *self._port_masks(request)):
-            fits = fits & mask
+        fits = self._fits(request, free)
         if not fits.any():
             return Placement(rejected=self._explain(request, free))
         share = free[:2] / np.maximum(self._capacity[:2], 1)
@@ -168,6 +166,55 @@ class Columns:
         best = int(np.argmax(np.where(fits, score, -np.inf)))
         node = self._nodes[best]
         return Placement(node.name if node else "")
+
+    def is_placed(self, key: tuple[str, str, str]) -> bool:
+        return key in self._placed
+
+    def victims(self, request: Request) -> tuple[str, list[Request]]:
+        """The node where the least must go so that a pod fits, and the pods of lower priority that must; "" if there
+        is none. Servers never give way."""
+        if not any(count and priority < request.priority for priority, count in self._priorities.items()):
+            return "", []
+        found: list[tuple[tuple[int, int], str, list[Request]]] = []
+        for row, lower in self._below(request.priority).items():
+            node, chosen = self._nodes[row], self._give_way(row, lower, request)
+            if node is not None and chosen:
+                found.append(((max(r.priority for r in chosen), len(chosen)), node.name, chosen))
+        _, name, chosen = min(found, key=lambda option: option[:2], default=((0, 0), "", []))
+        return name, chosen
+
+    def _below(self, priority: int) -> dict[int, list[Request]]:
+        """Pods of lower priority by their nodes' rows, the least important and the youngest first."""
+        lower: dict[int, list[Request]] = {}
+        for key, (row, other) in self._placed.items():
+            if key[0] == "Pod" and other.priority < priority:
+                lower.setdefault(row, []).append(other)
+        for held in lower.values():
+            held.sort(key=lambda r: r.created, reverse=True)
+            held.sort(key=lambda r: r.priority)
+        return lower
+
+    def _give_way(self, row: int, lower: list[Request], request: Request) -> list[Request]:
+        """The first of `lower` without which the pod fits on the row; [] if it never does. Changes nothing."""
+        gone: list[Request] = []
+        try:
+            for other in lower:
+                self.release(other.key)
+                gone.append(other)
+                if self._fits(request, self._capacity - self._used)[row]:
+                    return list(gone)
+            return []
+        finally:
+            for other in gone:
+                self._occupy(row, other.key, other)
+
+    def _fits(self, request: Request, free: Ints) -> Mask:
+        """Where a workload may run."""
+        fits: Mask = self._ready & (free[0] >= request.cpu) & (free[1] >= request.memory) & (free[2] >= 1)
+        fits = fits & self._judge(request.rules)[0]
+        for mask in (*self._affinity_masks(request), *self._spread_masks(request), *self._port_masks(request)):
+            fits = fits & mask
+        return fits
 
     def _grow(self, name: str) -> int:
         row = len(self._nodes)
@@ -184,6 +231,7 @@ class Columns:
     def _occupy(self, row: int, key: tuple[str, str, str], request: Request) -> None:
         self._placed[key] = (row, request)
         self._used[:, row] += (request.cpu, request.memory, 1)
+        self._priorities[request.priority] += 1
         if request.away:
             self._shy.add(key)
         if request.group:
