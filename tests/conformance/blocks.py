@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every BlockDriver must do: files and the fake run this same suite.
 
-    class TestFileVolumes(BlockConformance):
-        @pytest.fixture
-        def bench(self): ...   # a BlockBench with at least 64 MiB of room
+class TestFileVolumes(BlockConformance):
+    @pytest.fixture
+    def bench(self): ...   # a BlockBench with at least 64 MiB of room
 """
 
 from __future__ import annotations
