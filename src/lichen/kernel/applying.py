@@ -136,7 +136,10 @@ def _scaled(kernel: Kernel, kind: Kind, scale: Object) -> Object:
     paths = Scale(("spec", "replicas"), (), ()) if installed is None else installed.scale
     if paths is None:
         raise NotFound(f"{kind.resource} cannot be scaled", kind=kind.plural)
-    value: Any = (scale.get("spec") or {}).get("replicas")
+    spec = scale.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise BadRequest("the spec of a Scale must be an object")
+    value: Any = spec.get("replicas")
     for field in reversed(paths.spec):
         value = {field: value}
     return {"metadata": scale["metadata"], **value}

@@ -101,6 +101,7 @@ async def test_a_definition_that_is_wrong_is_refused(session: Session, change: d
         ({"type": "object", "properties": {"a": {"type": "string"}}, "not": {"type": "string"}}, "not.type"),
         ({"type": "string", "anyOf": [{"type": "string"}]}, "anyOf[0].type"),
         ({"type": "integer", "default": "one"}, "default"),
+        ({"type": "integer", "multipleOf": 0}, "multipleOf"),
         ({"type": "array", "items": {"type": "string"}, "uniqueItems": True}, "uniqueItems"),
         ({"type": "object", "$ref": "#/definitions/x"}, "$ref"),
     ],

@@ -276,3 +276,22 @@ async def test_free_form_parts_of_installed_kinds_are_merged_by_name(session: Se
     less = await apply(session, CRONTAB, a_crontab(), "one")
     assert less["spec"]["free"] == {"a": {"y": 2}}
     assert [job["name"] for job in less["spec"]["jobs"]] == ["k"]
+
+
+@pytest.mark.parametrize(
+    "junk", [5, "x", [1], [{"manager": 1}], [{"operation": "Update", "fieldsV1": {"k:{": {}}}], [{"fieldsV1": []}]]
+)
+async def test_managers_that_cannot_be_read_change_nothing(session: Session, junk: Any) -> None:
+    made = await apply(session, CONFIG_MAP, a_map(a="1"), "one")
+    sent = {**made, "metadata": {**made["metadata"], "managedFields": junk}}
+    kept = await session.update(CONFIG_MAP, sent)
+    assert kept["metadata"]["managedFields"] == made["metadata"]["managedFields"]
+
+
+async def test_a_scale_without_sense_is_refused(session: Session) -> None:
+    await apply(session, DEPLOYMENT, a_deployment())
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": "many"}
+    with pytest.raises(BadRequest):
+        await apply(session, DEPLOYMENT, scale, subresource="scale")
+    done = await apply(session, DEPLOYMENT, {**scale, "spec": {"replicas": 4}}, "hpa", subresource="scale", force=True)
+    assert done["spec"] == {"replicas": 4}

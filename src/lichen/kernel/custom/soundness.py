@@ -85,6 +85,8 @@ class Soundness:
                 self._faults.forbidden(f"{path}.{word}", f"{word} is not supported")
         if schema.get("uniqueItems"):
             self._faults.forbidden(f"{path}.uniqueItems", "uniqueItems cannot be set to true")
+        if schema.get("multipleOf", 1) <= 0:
+            self._faults.invalid(f"{path}.multipleOf", schema["multipleOf"], "must be greater than 0")
         extra = schema.get("additionalProperties")
         if extra is False:
             self._faults.forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")

@@ -83,11 +83,25 @@ def from_wire(wire: Any) -> Set:
     for key, inner in wire.items():
         if key == SELF:
             out[SELF] = True
-        elif key[:2] not in ("f:", "k:", "v:", "i:") or not isinstance(inner, dict):
+        elif not _is_edge(key) or not isinstance(inner, dict):
             raise ValueError(f"fieldsV1 has an unreadable path element {key[:64]!r}")
         else:
             out[key] = from_wire(inner) if inner else MEMBER
     return out
+
+
+def _is_edge(key: str) -> bool:
+    kind, rest = key[:2], key[2:]
+    try:
+        return kind == "f:" or (kind == "i:" and rest.isdigit()) or (kind in _JSON and _JSON[kind](rest))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+_JSON = {
+    "k:": lambda text: isinstance(msgspec.json.decode(text), dict),
+    "v:": lambda text: msgspec.json.decode(text) is not Ellipsis,
+}
 
 
 def paths(fields: Set, prefix: str = "") -> Iterator[str]:

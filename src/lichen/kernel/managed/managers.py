@@ -65,7 +65,7 @@ def read(entries: Any) -> Managers:
             if not all(isinstance(word, str) for word in words) or words[1] not in (APPLY, UPDATE):
                 return {}
             found[Who(*words[:4])] = Entry(from_wire(entry.get("fieldsV1") or {}), words[4])
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return {}
     return found
 
