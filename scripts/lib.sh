@@ -28,10 +28,10 @@ apt_install() {
         { tail -n 20 /tmp/lichen-apt.log >&2; fail "apt-get could not install: $*"; }
 }
 
-# ensure_debian: every package that the real mode needs.
+# ensure_debian [PACKAGE…]: every package that the real mode needs, and those named.
 ensure_debian() {
     local missing=() package
-    for package in "${DEBIAN_PACKAGES[@]}"; do
+    for package in "${DEBIAN_PACKAGES[@]}" "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
