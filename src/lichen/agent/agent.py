@@ -20,6 +20,7 @@ from typing import Any
 from lichen.agent.app import NodeApp
 from lichen.agent.blocks import NodeVolumes
 from lichen.agent.heart import Heart
+from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.networks import Networks
 from lichen.agent.node import NodeFacts, NodeKeeper
 from lichen.agent.pods import Pods
@@ -27,7 +28,7 @@ from lichen.agent.references import Tokens
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
-from lichen.drivers.base import BlockDriver, GuestDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.drivers.base import BlockDriver, GuestDriver, Listening, NetworkDriver, PodDriver, PortSpec
 from lichen.model.errors import ApiError
 from lichen.model.state import State
 from lichen.planning.times import backoff
@@ -97,6 +98,8 @@ class Agent:
         engine = facts.engine.partition("://")[0]
         self.networks = Networks(node_name, state, networks, sources, topology, clock)
         self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
+        if isinstance(networks, Listening):
+            self.networks.metadata = MetadataServer(networks, self.servers.metadata)
         self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock) if blocks is not None else None
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Hashable
 
+from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Changes, Topology
 from lichen.agent.workers import Workers
@@ -48,6 +49,7 @@ class Networks:
         self._grouping = asyncio.Lock()
         self._routers: dict[str, RouterSpec | None] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self.metadata: MetadataServer | None = None
         topology.listen(node, self._changed)
 
     async def start(self) -> None:
@@ -74,6 +76,8 @@ class Networks:
     async def close(self) -> None:
         self._topology.forget(self._node)
         await self.workers.close()
+        if self.metadata is not None:
+            self.metadata.close()
 
     def spec(self, port: Object) -> PortSpec | None:
         """None while the port cannot be plugged yet."""
@@ -204,12 +208,16 @@ class Networks:
             new = network_id not in self._applied
             self._applied[network_id] = spec
             if new:
+                if self.metadata is not None:
+                    await self.metadata.ensure(network_id)
                 self.workers.poke(SERVICES)
                 self.workers.poke(ROUTERS)
 
     async def _remove(self, network_id: str) -> None:
         if network_id in self._plugged.values():
             raise Temporary(f"Network {network_id} is gone, but a port is still plugged into it.", delay=1.0)
+        if self.metadata is not None:
+            self.metadata.drop(network_id)
         await self.driver.remove_network(network_id)
         self._applied.pop(network_id, None)
         self.workers.poke(SERVICES)

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import cast
 
+from lichen.agent import metadata
 from lichen.agent.guest_spec import config_drive, hostname_of, user_data_of
 from lichen.agent.networks import Networks
 from lichen.agent.reporting import patch_finalizers, patch_status, refer
@@ -281,8 +282,25 @@ class Servers:
         subnets = {network_id: spec.subnets for network_id, spec in known.items() if spec is not None}
         return config_drive(typed, project, keypair, user_data, specs, subnets)
 
+    async def metadata(self, network_id: str, address: str) -> tuple[metadata.Tree, tuple[str, ...]] | None:
+        """What the guest at that address may read, and the names of its keys; None: no server of this node has it."""
+        port = next((p for p in self._sources.ports.by_index("network", network_id) if _has(p, address)), None)
+        servers = self._sources.servers.by_index("id", port["spec"].get("deviceId") or "-") if port else ()
+        server = next(iter(servers), None)
+        if server is None or not self.is_mine(server):
+            return None
+        typed = Server.of(server)
+        files = await self._files(server, typed, self._ordered_ports(server))
+        outside = [a["ip"] for a in (server.get("status") or {}).get("addresses") or () if a.get("type") == "floating"]
+        content = metadata.tree(typed, files, address, next(iter(outside), ""))
+        return content, (typed.spec.keypair,) if typed.spec.keypair else ()
+
     async def _read(self, kind: type[Keypair], name: str, namespace: str) -> Object:
         try:
             return await self._state.get(kind.KIND, name, namespace)
         except NotFound as error:
             raise Temporary(f"{kind.__name__} {name} is missing.") from error
+
+
+def _has(port: Object, address: str) -> bool:
+    return any(fixed.get("ipAddress") == address for fixed in port["spec"].get("fixedIps") or ())

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from socket import socket
 from typing import Protocol, runtime_checkable
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -268,6 +269,15 @@ class MountDriver(Protocol):
 
     async def cleanup(self) -> None:
         """Unmount everything that this driver mounted."""
+        ...
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """Optional, of a NetworkDriver: the node itself can answer on a network (metadata)."""
+
+    async def listen(self, network_id: str, ip: str, port: int) -> socket:
+        """A listening TCP socket at an address of the network's own. Temporary: the network is not here."""
         ...
 
 

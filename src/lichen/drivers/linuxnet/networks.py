@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import shutil
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, RouterSpec, Se
 from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, routers, rules
 from lichen.drivers.linuxnet.keepers import Keepers
 from lichen.drivers.linuxnet.names import Names, short
-from lichen.drivers.linuxnet.reach import reach
+from lichen.drivers.linuxnet.reach import listen, reach
 from lichen.drivers.pidfd import ProcessId
 from lichen.model.errors import Temporary
 
@@ -86,6 +87,10 @@ class LinuxNetworks:
     async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
         """What a port of the network answers, asked from the network's own namespace. OSError."""
         return await reach(self.netns(network_id), ip, port, data)
+
+    async def listen(self, network_id: str, ip: str, port: int) -> socket.socket:
+        """A listening socket inside the network's namespace."""
+        return await self._do(listen, self.netns(network_id), ip, port)
 
     async def cleanup(self) -> None:
         self._keepers.close()

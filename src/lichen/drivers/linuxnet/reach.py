@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaking to a port from inside its network's namespace, for probes."""
+"""Speaking to a port from inside its network's namespace, for probes; and answering there, for metadata."""
 
 from __future__ import annotations
 
@@ -29,3 +29,14 @@ def _reach(netns: Path, ip: str, port: int, data: bytes) -> bytes:
             return b""
         connection.sendall(data)
         return connection.recv(MOST)
+
+
+def listen(netns: Path, ip: str, port: int) -> socket.socket:
+    """A listening socket inside a namespace."""
+    with inside(netns):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((ip, port))
+    listening.listen(128)
+    listening.setblocking(False)
+    return listening
