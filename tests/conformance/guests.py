@@ -14,12 +14,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from lichen.drivers.base import GuestDriver, GuestPower, GuestSpec
+from lichen.drivers.base import GuestDisk, GuestDriver, GuestPower, GuestSpec
 from lichen.model.errors import Permanent
 
 DEADLINE = 120.0
@@ -44,6 +45,14 @@ class GuestBench(Protocol):
         """Let the guest's own system power the guest off."""
         ...
 
+    async def a_disk(self, *, bootable: bool = False) -> GuestDisk:
+        """A volume of its own; bootable: made from the image."""
+        ...
+
+    async def sees(self, guest_id: str, disk: GuestDisk) -> None:
+        """Wait until the guest's own system sees the disk, by its serial number."""
+        ...
+
     async def reopen(self) -> None:
         """Let the driver go without a word to its guests, and put a new one on the same machine in `guests`."""
         ...
@@ -66,6 +75,10 @@ def a_guest(bench: GuestBench, **changes: object) -> GuestSpec:
 async def power_of(bench: GuestBench, guest: GuestSpec) -> GuestPower | None:
     state = (await bench.guests.discover()).get(guest.id)
     return state.power if state else None
+
+
+async def disks_of(bench: GuestBench, guest: GuestSpec) -> set[str]:
+    return set((await bench.guests.discover())[guest.id].disks)
 
 
 async def running(bench: GuestBench, **changes: object) -> GuestSpec:
@@ -158,6 +171,32 @@ class GuestConformance:
         assert state.power is GuestPower.RUNNING
         assert state.started_at > before
 
+    async def test_a_paused_guest_stands_still_until_it_is_unpaused(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        for _ in range(2):
+            await bench.guests.pause(guest.id)
+            assert await power_of(bench, guest) == GuestPower.PAUSED
+        for _ in range(2):
+            await bench.guests.unpause(guest.id)
+            assert await power_of(bench, guest) == GuestPower.RUNNING
+
+    async def test_a_disk_grows_while_the_guest_is_off_and_one_that_is_removed_is_made_afresh(
+        self, bench: GuestBench
+    ) -> None:
+        guest = await running(bench)
+        await bench.guests.stop(guest.id, grace=0)
+        await bench.guests.grow_disk(guest.id, 2)
+        await bench.guests.grow_disk(guest.id, 1)
+        await bench.guests.start(replace(guest, disk=2))
+        await bench.booted(guest.id, 2)
+        await bench.guests.stop(guest.id, grace=0)
+        for _ in range(2):
+            await bench.guests.remove_disk(guest.id)
+        assert (await bench.guests.discover())[guest.id].has_disk is False
+        await bench.guests.create_disk(guest)
+        await bench.guests.start(guest)
+        await bench.booted(guest.id, 3)
+
     async def test_a_killed_guest_is_noticed_and_has_crashed(self, bench: GuestBench) -> None:
         guest = await running(bench)
         async with listening(bench.guests) as wait_for:
@@ -203,6 +242,42 @@ class GuestConformance:
         await bench.guests.stop("11111111-0000-0000-0000-000000000000", grace=0)
         await bench.guests.remove("11111111-0000-0000-0000-000000000000")
         assert await bench.guests.discover() == {}
+
+    async def test_a_volume_comes_into_a_running_guest_stays_over_resets_and_leaves(self, bench: GuestBench) -> None:
+        guest = await running(bench)
+        disk = await bench.a_disk()
+        for _ in range(2):
+            await bench.guests.attach_disk(guest.id, disk)
+        assert await disks_of(bench, guest) == {disk.id}
+        await bench.sees(guest.id, disk)
+        await bench.guests.resize_disk(guest.id, disk.id)
+        await bench.guests.reset(guest.id)
+        await bench.booted(guest.id, 2)
+        assert await disks_of(bench, guest) == {disk.id}
+        await bench.reopen()
+        assert await disks_of(bench, guest) == {disk.id}
+        for _ in range(2):
+            await bench.guests.detach_disk(guest.id, disk.id)
+        assert await disks_of(bench, guest) == set()
+        await bench.guests.attach_disk(guest.id, disk)
+        assert await disks_of(bench, guest) == {disk.id}
+
+    async def test_a_guest_is_started_with_its_volumes(self, bench: GuestBench) -> None:
+        disk = await bench.a_disk()
+        guest = await running(bench, disks=(disk,))
+        assert await disks_of(bench, guest) == {disk.id}
+        await bench.sees(guest.id, disk)
+        await bench.guests.stop(guest.id, grace=0)
+        assert await disks_of(bench, guest) == set()
+        await bench.guests.attach_disk(guest.id, disk)
+        await bench.guests.detach_disk(guest.id, disk.id)
+
+    async def test_a_guest_boots_from_a_volume(self, bench: GuestBench) -> None:
+        disk = await bench.a_disk(bootable=True)
+        guest = await running(bench, disks=(disk,), image=None, disk=0)
+        await bench.guests.stop(guest.id, grace=0)
+        await bench.guests.start(guest)
+        await bench.booted(guest.id, 2)
 
     async def test_cleanup_stops_guests_and_keeps_their_disks(self, bench: GuestBench) -> None:
         guest = await running(bench)

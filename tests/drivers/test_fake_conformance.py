@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from lichen.drivers.base import GuestPower
+from lichen.drivers.base import GuestDisk, GuestPower
 from lichen.drivers.fake import FakeGuests, FakeMachine, FakeNetworks, FakePods, Timing
 from lichen.drivers.fake.pods import MISSING
 from lichen.runtime.clock import SystemClock
@@ -45,6 +46,13 @@ class FakeBench:
 
     async def power_off_inside(self, guest_id: str) -> None:
         await self.guests.kill(guest_id, GuestPower.GUEST_OFF)
+
+    async def a_disk(self, *, bootable: bool = False) -> GuestDisk:
+        id = str(uuid.uuid4())
+        return GuestDisk(id, Path("/simulated/volumes") / id, boot=bootable)
+
+    async def sees(self, guest_id: str, disk: GuestDisk) -> None:
+        assert disk.id in (await self.guests.discover())[guest_id].disks
 
     async def reopen(self) -> None:
         self.guests = FakeGuests(self._machine)

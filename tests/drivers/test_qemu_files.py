@@ -14,6 +14,7 @@ from lichen.drivers.qemu import console
 from lichen.drivers.qemu.command import Machine, qemu_command, with_qmp
 from lichen.drivers.qemu.cpio import Archive
 from lichen.drivers.qemu.iso9660 import BLOCK, iso9660
+from lichen.drivers.qemu.nics import with_nics
 from lichen.drivers.qemu.record import Asked, Record, load, save
 
 GUEST_ID = "11111111-2222-3333-4444-555555555555"
@@ -96,14 +97,14 @@ def test_the_command_line_holds_no_text_of_the_user(tmp_path: Path) -> None:
     assert command[command.index("-smp") + 1] == "2"
     assert command[command.index("-runas") + 1] == "7:8"
     assert f"logfile={tmp_path}/a,,b/console.log,logappend=on" in " ".join(command)
-    assert "tap,id=net0,ifname=lt0,script=no,downscript=no" in command
+    assert "tap,id=net-nic-fa163e000001,ifname=lt0,script=no,downscript=no" in command
 
 
 def test_kvm_gives_the_guest_the_hosts_processor_and_vhost(tmp_path: Path) -> None:
     guest = GuestSpec(GUEST_ID, "a", 1, 64, nics=(GuestNic("lt0", "fa:16:3e:00:00:01"),))
     command = qemu_command(guest, a_machine(tmp_path, accelerator="kvm", vhost=True, user=None))
     assert (command[command.index("-accel") + 1], command[command.index("-cpu") + 1]) == ("kvm", "host")
-    assert "tap,id=net0,ifname=lt0,script=no,downscript=no,vhost=on" in command
+    assert "tap,id=net-nic-fa163e000001,ifname=lt0,script=no,downscript=no,vhost=on" in command
     assert "-runas" not in command
 
 
@@ -111,6 +112,14 @@ def test_a_successor_has_the_same_arguments_but_for_its_control_socket(tmp_path:
     command = qemu_command(GuestSpec(GUEST_ID, "a", 1, 64), a_machine(tmp_path))
     again = with_qmp(command, 99)
     assert [b for a, b in zip(command, again, strict=True) if a != b] == ["socket,id=qmp,fd=99,server=on,wait=off"]
+
+
+def test_a_successor_has_the_interfaces_that_its_guest_has_now(tmp_path: Path) -> None:
+    first, second = GuestNic("lt0", "fa:16:3e:00:00:01"), GuestNic("lt1", "fa:16:3e:00:00:02")
+    both = qemu_command(GuestSpec(GUEST_ID, "a", 1, 64, nics=(first, second)), a_machine(tmp_path))
+    one = qemu_command(GuestSpec(GUEST_ID, "a", 1, 64, nics=(first,)), a_machine(tmp_path))
+    assert with_nics(one, [first, second]) == both
+    assert with_nics(both, [first]) == one
 
 
 def test_every_device_is_readable_json(tmp_path: Path) -> None:

@@ -8,17 +8,23 @@ import pytest
 from lichen.kinds.compute.server import Server
 from lichen.model.names import NODE_FINALIZER
 from lichen.planning.guest import (
+    AttachNic,
     CreateDisk,
+    DetachNic,
+    GrowDisk,
     GuestActual,
     Hold,
     LetGo,
+    PauseGuest,
     PlugTap,
     PortActual,
+    RemoveDisk,
     RemoveGuest,
     Report,
     ResetGuest,
     StartGuest,
     StopGuest,
+    UnpauseGuest,
     UnplugPort,
     Wait,
     fault,
@@ -325,3 +331,40 @@ def test_a_plan_whose_reports_came_true_has_nothing_more_to_say(power: str, want
             assert isinstance(step, Report)
             status = {**status, **step.status}
     assert steps == []
+
+
+def test_a_server_that_is_to_stand_still_is_paused_and_says_so():
+    steps = plan_guest(a_server(RUNNING, power="Suspended"), UP, NOW)
+    assert steps[0] == PauseGuest()
+    assert said(steps)["phase"] == "Suspended"
+
+
+def test_a_server_that_stood_still_goes_on():
+    still = {**RUNNING, "phase": "Paused", "power": "Paused"}
+    assert plan_guest(a_server(still), GuestActual("Paused", True, STARTED), NOW) == [UnpauseGuest()]
+
+
+def test_a_rebuild_ends_the_guest_and_removes_its_disk_once():
+    steps = plan_guest(a_server(RUNNING, rebuiltAt="t1"), UP, NOW)
+    assert kinds(steps) == [StopGuest(0.0), RemoveDisk()]
+    assert steps[-1] == Report({"rebuiltAt": "t1"})
+    done = a_server({**RUNNING, "rebuiltAt": "t1"}, rebuiltAt="t1")
+    assert kinds(plan_guest(done, GuestActual("Shutdown"), NOW)) == [CreateDisk(), StartGuest()]
+
+
+def test_a_rebuild_that_was_cut_off_goes_on_with_the_disk():
+    steps = plan_guest(a_server(RUNNING, rebuiltAt="t1"), GuestActual("Shutdown", True), NOW)
+    assert kinds(steps) == [RemoveDisk()]
+
+
+def test_a_resize_stops_the_guest_grows_its_disk_and_notes_the_figures():
+    made, wanted = {"vcpus": 1, "memory": 128, "disk": 1}, {"vcpus": 2, "memory": 256, "disk": 5}
+    steps = plan_guest(a_server({**RUNNING, "resources": made}, resources=wanted), UP, NOW)
+    assert kinds(steps) == [StopGuest(60.0), GrowDisk()]
+    assert steps[-1] == Report({"resources": wanted})
+
+
+def test_interfaces_follow_the_ports_of_a_running_guest():
+    ports = (PortActual("web-0", mac="m0"), PortActual("web-1", mac="m1"), PortActual("web-2", False, "m2"))
+    actual = GuestActual("Running", True, STARTED, ports=ports, nics=("m0", "m9"))
+    assert kinds(plan_guest(a_server(RUNNING), actual, NOW)) == [DetachNic("m9"), PlugTap("web-1"), AttachNic("web-1")]

@@ -9,12 +9,14 @@ import secrets
 import shutil
 import signal
 import tempfile
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from lichen.drivers.base import GuestNic
+from lichen.drivers.base import BlockSpec, GuestDisk, GuestNic
+from lichen.drivers.files.volumes import FileVolumes
 from lichen.drivers.qemu import QemuGuests, choose_accelerator
 from lichen.model.errors import Temporary
 from tests.conformance.guests import DEADLINE, GuestConformance, a_guest, power_of, running
@@ -35,6 +37,7 @@ class QemuBench:
         self.mark = f"lichen-test-{secrets.token_hex(4)}"
         self.folder = Path(tempfile.gettempdir()) / self.mark
         self.guests = self.driver()
+        self.volumes = FileVolumes(self.folder / "volumes")
 
     def driver(self) -> QemuGuests:
         folders = self.folder / "state", self.folder / "run"
@@ -62,6 +65,31 @@ class QemuBench:
             while b"Power down" not in (await self.guests.console(guest_id, tail=3)):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         writer.close()
+
+    async def a_disk(self, *, bootable: bool = False) -> GuestDisk:
+        id = str(uuid.uuid4())
+        image = self.image if bootable else None
+        await self.volumes.create(BlockSpec(id, 1 << 30, image=image, image_format=self.image_format))
+        return GuestDisk(id, self.volumes.path(id), boot=bootable)
+
+    async def sees(self, guest_id: str, disk: GuestDisk) -> None:
+        """The guest's own word, on its console, for the disk of that serial number."""
+        said = await self.typed(guest_id, "grep -H . /sys/block/vd*/serial")
+        assert disk.id[:20].encode() in said, said
+
+    async def typed(self, guest_id: str, command: str) -> bytes:
+        """What a command says that is typed at the guest's console, by someone who logs in and out again."""
+        reader, writer = await asyncio.open_unix_connection(str(self.folder / "run" / guest_id / "console"))
+        async with asyncio.timeout(DEADLINE):
+            for prompt, answer in ((b"login:", b"root"), (b"Password:", b"lichen"), (b"# ", command.encode())):
+                writer.write(b"\n" if prompt == b"login:" else b"")
+                await reader.readuntil(prompt)
+                writer.write(answer + b"\n")
+            said = await reader.readuntil(b"# ")
+            writer.write(b"exit\n")
+            await reader.readuntil(b"login:")
+        writer.close()
+        return said
 
     async def reopen(self) -> None:
         await self.guests.close()

@@ -24,10 +24,15 @@ def config_drive(
     user_data: bytes | None,
     ports: Iterable[PortSpec],
     subnets: Mapping[str, tuple[SubnetSpec, ...]],
+    password: bytes | None = None,
 ) -> dict[str, bytes]:
-    """Files by path, without a leading slash. subnets: those of each network, by network id."""
+    """Files by path, without a leading slash. subnets: those of each network, by network id. password: root's, as its
+    maker wants it."""
     files = {
-        "openstack/latest/meta_data.json": _json(meta_data(server, namespace, keypair)),
+        "openstack/latest/meta_data.json": _json(
+            meta_data(server, namespace, keypair)
+            | ({"admin_pass": password.decode(errors="replace")} if password else {})
+        ),
         "openstack/latest/network_data.json": _json(network_data(ports, subnets)),
         "openstack/latest/vendor_data.json": b"{}",
     }
@@ -92,9 +97,14 @@ def network_data(ports: Iterable[PortSpec], subnets: Mapping[str, tuple[SubnetSp
 
 def user_data_of(secret: Object) -> bytes | None:
     """The bytes under key `userdata` of a Secret."""
-    encoded = (secret.get("data") or {}).get("userdata")
+    return secret_value(secret, "userdata")
+
+
+def secret_value(secret: Object, key: str) -> bytes | None:
+    """The bytes under a key of a Secret, None if it has none."""
+    encoded = (secret.get("data") or {}).get(key)
     if encoded is None:
-        text = (secret.get("stringData") or {}).get("userdata")
+        text = (secret.get("stringData") or {}).get(key)
         return text.encode() if text is not None else None
     return base64.b64decode(encoded)
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import cast
 
 from lichen.agent import metadata
-from lichen.agent.guest_spec import config_drive, hostname_of, user_data_of
+from lichen.agent.attachments import boots_from_volume
+from lichen.agent.guest_spec import config_drive, hostname_of, secret_value, user_data_of
 from lichen.agent.networks import Networks
 from lichen.agent.reporting import patch_finalizers, patch_status, refer
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
 from lichen.agent.workers import Workers
-from lichen.drivers.base import GuestDriver, GuestNic, GuestSpec
+from lichen.drivers.base import GuestDisk, GuestDriver, GuestNic, GuestSpec
 from lichen.kinds.builtin import NAMESPACE, SECRET
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
@@ -59,6 +60,8 @@ class Servers:
         self._topology = topology
         self._images = images
         self._clock = clock
+        self.disks: Callable[[Object], Awaitable[tuple[GuestDisk, ...]]] = _no_disks
+        """The volumes that a server is to be started with."""
         self._guests: dict[Key, str] = {}
         self._written: dict[Key, Object] = {}
 
@@ -132,7 +135,11 @@ class Servers:
             started_at=state.started_at if state else 0.0,
             image=image,
             image_message=message,
-            ports=tuple(plan.PortActual(name, self._networks.spec(port) is not None) for name, port in ports.items()),
+            ports=tuple(
+                plan.PortActual(name, self._networks.spec(port) is not None, port["spec"].get("mac") or "")
+                for name, port in ports.items()
+            ),
+            nics=state.nics if state and state.power == "Running" else None,
             ports_expected=len(wanted) if wanted is not None else self._default_ports(namespace_of(server)),
         )
         return actual, ports
@@ -156,6 +163,8 @@ class Servers:
     def _image(self, server: Object) -> tuple[str, str]:
         """(ready, waiting or lost; why)"""
         image_id = server["spec"].get("imageId") or ""
+        if not image_id and boots_from_volume(server):
+            return "ready", ""
         if not image_id:
             return "lost", "The server has no image to boot from."
         if not _IMAGE_ID.fullmatch(image_id):
@@ -211,6 +220,22 @@ class Servers:
                 await self.driver.stop(guest_id, grace=step.grace)
             case plan.ResetGuest():
                 await self.driver.reset(guest_id, grace=plan.STOP_GRACE if step.type == "Soft" else 0.0)
+            case plan.PauseGuest():
+                await self.driver.pause(guest_id)
+            case plan.UnpauseGuest():
+                await self.driver.unpause(guest_id)
+            case plan.RemoveDisk():
+                await self.driver.remove_disk(guest_id)
+            case plan.GrowDisk():
+                await self.driver.grow_disk(guest_id, Server.of(server).spec.resources.disk)
+            case plan.AttachNic():
+                nic = GuestNic(taps[step.port], ports[step.port]["spec"]["mac"])
+                await self.driver.attach_nic(guest_id, nic)
+            case plan.DetachNic():
+                await self.driver.detach_nic(guest_id, step.mac)
+                for port in [p for p in self._sources.ports.items.values() if p["spec"].get("mac") == step.mac]:
+                    if port["spec"].get("deviceId") != guest_id:
+                        await self._networks.unplug(port["spec"]["id"])
             case plan.RemoveGuest():
                 await self.driver.remove(guest_id)
             case plan.UnplugPort():
@@ -255,18 +280,19 @@ class Servers:
             name=hostname_of(typed),
             vcpus=max(1, spec.resources.vcpus),
             memory=spec.resources.memory or 128,
-            disk=spec.resources.disk,
-            image=self._images / spec.image_id,
+            disk=0 if boots_from_volume(server) else spec.resources.disk,
+            image=None if boots_from_volume(server) else self._images / spec.image_id,
             image_format=((image or {}).get("spec") or {}).get("diskFormat") or "qcow2",
             nics=tuple(GuestNic(taps[name_of(port)], port["spec"]["mac"]) for port in plugged),
             files=await self._files(server, typed, list(ports.values())) if spec.config_drive else {},
+            disks=await self.disks(server),
         )
 
     async def _files(self, server: Object, typed: Server, ports: list[Object]) -> dict[str, bytes]:
         namespace = namespace_of(server)
         specs = [spec for port in ports if (spec := self._networks.spec(port)) is not None]
         known = {spec.network_id: self._topology.network(spec.network_id) for spec in specs}
-        keypair = user_data = None
+        keypair = user_data = password = None
         if typed.spec.keypair:
             keypair = await self._read(Keypair, *refer(typed.spec.keypair, namespace))
         if typed.spec.user_data_secret:
@@ -275,12 +301,13 @@ class Servers:
             except NotFound as error:
                 raise Temporary(f"Secret {typed.spec.user_data_secret} with the user data is missing.") from error
             user_data = user_data_of(secret)
+            password = secret_value(secret, "adminpass")
         try:
             project: Object | None = await self._state.get(NAMESPACE, namespace)
         except ApiError:
             project = None
         subnets = {network_id: spec.subnets for network_id, spec in known.items() if spec is not None}
-        return config_drive(typed, project, keypair, user_data, specs, subnets)
+        return config_drive(typed, project, keypair, user_data, specs, subnets, password)
 
     async def metadata(self, network_id: str, address: str) -> tuple[metadata.Tree, tuple[str, ...]] | None:
         """What the guest at that address may read, and the names of its keys; None: no server of this node has it."""
@@ -300,6 +327,10 @@ class Servers:
             return await self._state.get(kind.KIND, name, namespace)
         except NotFound as error:
             raise Temporary(f"{kind.__name__} {name} is missing.") from error
+
+
+async def _no_disks(_server: Object) -> tuple[GuestDisk, ...]:
+    return ()
 
 
 def _has(port: Object, address: str) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from lichen.controllers.aggregate import AggregateController
 from lichen.controllers.base import Reconciler
 from lichen.controllers.cron_job import CronJobController
 from lichen.controllers.daemon_set import DaemonSetController
@@ -13,6 +14,7 @@ from lichen.controllers.job import JobController
 from lichen.controllers.namespace import NamespaceController
 from lichen.controllers.network import NetworkController
 from lichen.controllers.node import NodeController
+from lichen.controllers.operation import OperationController
 from lichen.controllers.pod_port import PodPortController
 from lichen.controllers.replica_set import ReplicaSetController
 from lichen.controllers.router import RouterController
@@ -28,6 +30,8 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     FloatingIPController,
     PodPortController,
     ServerController,
+    OperationController,
+    AggregateController,
     ServiceController,
     DeploymentController,
     ReplicaSetController,

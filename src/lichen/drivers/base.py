@@ -173,6 +173,11 @@ class NetworkDriver(Protocol):
         """Make exactly these the cluster services of this node (replaces the whole set, atomically)."""
         ...
 
+    async def ensure_names(self, names: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
+        """Make exactly these (name, address) pairs what each network's name server says besides its ports' names, by
+        network id."""
+        ...
+
     async def cleanup(self) -> None:
         """Remove every interface, namespace and table that this driver ever made."""
         ...

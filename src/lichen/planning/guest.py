@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lichen.kinds.compute.server import Server
+from lichen.kinds.compute.server import Server, ServerResources
 from lichen.model.data import Object, camel, to_wire
 from lichen.model.meta import with_condition
 from lichen.model.names import NODE_FINALIZER
@@ -28,12 +28,14 @@ class PortActual:
 
     name: str
     ready: bool = True
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GuestActual:
     """What really is. power: as a driver tells it, "" if this machine has nothing of the guest.
-    image: ready, waiting or lost, with words; ports: those that exist, of `ports_expected`."""
+    image: ready, waiting or lost, with words; ports: those that exist, of `ports_expected`; nics: MAC addresses of the
+    interfaces that a running guest has, None if that is not known."""
 
     power: str = ""
     has_disk: bool = False
@@ -42,6 +44,7 @@ class GuestActual:
     image_message: str = ""
     ports: tuple[PortActual, ...] = ()
     ports_expected: int = 0
+    nics: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,40 @@ class ResetGuest:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseGuest:
+    """Let its processors stand still."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseGuest:
+    """Let its processors go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDisk:
+    """Remove the root disk, so that it is made afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrowDisk:
+    """Make the root disk at least as large as the server's figures say."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachNic:
+    """Plug the interface of a port, whose tap is there, into the running guest."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetachNic:
+    """Take an interface out of the running guest."""
+
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveGuest:
     """Cut the power and remove the disk and all files."""
 
@@ -113,13 +150,20 @@ class Wait:
 
 Step = (
     Report | Hold | LetGo | CreateDisk | PlugTap | UnplugPort | StartGuest | StopGuest | ResetGuest | RemoveGuest | Wait
-)
+    | PauseGuest | UnpauseGuest | RemoveDisk | GrowDisk | AttachNic | DetachNic
+)  # fmt: skip
+STILL = {"Paused": "Paused", "Suspended": "Suspended"}
+"""Wanted powers in which the guest's processors stand still, and the phase that shows each."""
 
 
 def plan_guest(server: Server, actual: GuestActual, now: float) -> list[Step]:
     """Steps from what is to what is wanted; [] when there is nothing to do or to say."""
     if server.metadata.deletion_timestamp:
         return _plan_deletion(server, actual, now)
+    if _rebuild_wanted(server):
+        return _plan_rebuild(server, actual, now)
+    if _resize_wanted(server) and actual.has_disk:
+        return _plan_resize(server, actual, now)
     if server.spec.power == "Off":
         return _plan_off(server, actual, now)
     if actual.power in ("Running", "Paused"):
@@ -160,6 +204,36 @@ def _plan_deletion(server: Server, actual: GuestActual, now: float) -> list[Step
     ]
 
 
+def _plan_rebuild(server: Server, actual: GuestActual, now: float) -> list[Step]:
+    """The guest ends, its disk goes; from there on it is a first start, if power is wanted."""
+    power = "Running" if actual.power in ("Running", "Paused") else "Shutdown"
+    return [
+        *_report(server, now, _phase(server), power, task="rebuilding", reason="Rebuilding", message="It is rebuilt."),
+        *([StopGuest(0.0)] if actual.power in ("Running", "Paused") else []),
+        *([RemoveDisk()] if actual.has_disk else []),
+        Report({"rebuiltAt": server.spec.rebuilt_at}),
+    ]
+
+
+def _plan_resize(server: Server, actual: GuestActual, now: float) -> list[Step]:
+    """The guest is powered off, its disk grows, and it is started with its new figures."""
+    running = actual.power in ("Running", "Paused")
+    words = f"The guest is made to flavor {server.spec.flavor}."
+    return [
+        *_report(
+            server, now, _phase(server), "Running" if running else "Shutdown", task="resizing", reason="Resizing",
+            message=words,
+        ),
+        *([StopGuest(STOP_GRACE)] if running else []),
+        GrowDisk(),
+        Report({"resources": _size(server.spec.resources)}),
+    ]  # fmt: skip
+
+
+def _phase(server: Server) -> str:
+    return server.status.phase if server.status.phase not in ("", "Pending", "Error") else "Building"
+
+
 def _plan_off(server: Server, actual: GuestActual, now: float) -> list[Step]:
     off = _report(server, now, "Stopped", "Shutdown", reason="PowerOff", message="Power is off, as wanted.")
     if actual.power not in ("Running", "Paused"):
@@ -172,6 +246,11 @@ def _plan_off(server: Server, actual: GuestActual, now: float) -> list[Step]:
 
 
 def _plan_running(server: Server, actual: GuestActual, now: float) -> list[Step]:
+    still = STILL.get(server.spec.power, "")
+    if still and not _reboot_wanted(server) and server.status.launched_at:
+        return _plan_still(server, actual, now, still)
+    if server.status.phase in STILL.values() and actual.power == "Paused" and not _reboot_wanted(server):
+        return [UnpauseGuest()]
     power = "Paused" if actual.power == "Paused" else "Running"
     started = rfc3339(actual.started_at) or server.status.started_at
     running: dict[str, Any] = {"started_at": started, "launched_at": server.status.launched_at or started}
@@ -185,7 +264,27 @@ def _plan_running(server: Server, actual: GuestActual, now: float) -> list[Step]
             ResetGuest(kind),
             Report({"rebootedAt": server.spec.rebooted_at}),
         ]  # fmt: skip
-    return _report(server, now, "Running", power, ready=True, rebooted_at=server.spec.rebooted_at, **running)
+    return [
+        *_report(server, now, "Running", power, ready=True, rebooted_at=server.spec.rebooted_at, **running),
+        *_plan_nics(actual),
+    ]
+
+
+def _plan_still(server: Server, actual: GuestActual, now: float, phase: str) -> list[Step]:
+    said = _report(server, now, phase, "Paused", reason=phase, message="The guest's processors stand still, as wanted.")
+    return said if actual.power == "Paused" else [PauseGuest(), *said]
+
+
+def _plan_nics(actual: GuestActual) -> list[Step]:
+    """Interfaces that a running guest lacks, and those whose port is gone."""
+    if actual.nics is None:
+        return []
+    wanted = {port.mac: port for port in actual.ports if port.mac}
+    steps: list[Step] = [DetachNic(mac) for mac in actual.nics if mac not in wanted]
+    for mac, port in wanted.items():
+        if mac not in actual.nics and port.ready:
+            steps += [PlugTap(port.name), AttachNic(port.name)]
+    return steps
 
 
 def _plan_on(server: Server, actual: GuestActual, now: float) -> list[Step]:
@@ -221,14 +320,17 @@ def _start(server: Server, actual: GuestActual, now: float, crashed: bool) -> li
     if len(ready) < max(actual.ports_expected, len(actual.ports)):
         words = f"{len(ready)} of {max(actual.ports_expected, len(actual.ports))} ports have their addresses."
         return _report(server, now, "Building", power, task="networking", reason="NetworkNotReady", message=words)
-    first = not server.status.launched_at
-    task, words = ("spawning", "The guest is made.") if first else ("powering-on", "The guest is started.")
+    task, words = "powering-on", "The guest is started."
+    if not actual.has_disk:
+        task, words = "rebuilding" if server.status.launched_at else "spawning", "The guest is made."
+    same = _size(server.status.resources or ServerResources()) == _size(server.spec.resources)
+    made: Object = {} if same else {"resources": _size(server.spec.resources)}
     after: Object = {"restarts": server.status.restarts + 1} if crashed else {}
     if _reboot_wanted(server):
         after["rebootedAt"] = server.spec.rebooted_at
     return [
         *([] if NODE_FINALIZER in server.metadata.finalizers else [Hold()]),
-        *_report(server, now, "Building", power, task=task, reason="Starting", message=words),
+        *_report(server, now, "Building", power, task=task, reason="Starting", message=words, **made),
         *([] if actual.has_disk else [CreateDisk()]),
         *(PlugTap(port.name) for port in actual.ports),
         StartGuest(),
@@ -258,6 +360,20 @@ def _ended_by_itself(server: Server, actual: GuestActual) -> bool:
 
 def _reboot_wanted(server: Server) -> bool:
     return bool(server.spec.rebooted_at) and server.spec.rebooted_at != server.status.rebooted_at
+
+
+def _rebuild_wanted(server: Server) -> bool:
+    return bool(server.spec.rebuilt_at) and server.spec.rebuilt_at != server.status.rebuilt_at
+
+
+def _resize_wanted(server: Server) -> bool:
+    made = server.status.resources
+    return made is not None and _size(made) != _size(server.spec.resources)
+
+
+def _size(figures: ServerResources) -> Object:
+    """What a guest is made to; every figure is named, so that it replaces the one before."""
+    return {"vcpus": figures.vcpus, "memory": figures.memory, "disk": figures.disk}
 
 
 def _failed_at_this_generation(server: Server) -> bool:

@@ -42,6 +42,7 @@ ALWAYS: dict[str, dict[str, Any]] = {
         "console_output": True,
         "interface_attach": True,
         "personality": False,
+        "enable_instance_password": False,
     },
     "image": {"build_timeout": 60},
     "image-feature-enabled": {"import_image": False},

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE, RESOURCE_QUOTA
 from lichen.model.data import Object
-from lichen.model.errors import Forbidden, NotFound
+from lichen.model.errors import BadRequest, Forbidden, NotFound
+from lichen.model.kind import new_object
 from lichen.model.meta import labels_of, name_of, namespace_of
 from lichen.model.names import PROJECT_ID
 
 UNLIMITED = -1
+QUOTA = "openstack"
+"""The ResourceQuota that OpenStack's quota calls write; a namespace may have others beside it."""
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -56,6 +59,34 @@ async def hard_limits(req: Request, namespace: str | None) -> dict[str, float]:
             value = quantity(str(text))
             limits[resource] = min(limits.get(resource, value), value)
     return limits
+
+
+async def set_hard(req: Request, project_id: str, wanted: dict[str, str | None], message: str) -> str:
+    """Write limits by resource into the project's own ResourceQuota (None takes one away); its namespace. NotFound."""
+    namespace = await namespace_of_project(req, project_id)
+    if namespace is None:
+        raise NotFound(message)
+    try:
+        await req.state.patch(RESOURCE_QUOTA, QUOTA, namespace, {"spec": {"hard": wanted}})
+    except NotFound:
+        hard = {resource: most for resource, most in wanted.items() if most is not None}
+        if hard:
+            await req.state.create(RESOURCE_QUOTA, new_object(RESOURCE_QUOTA, QUOTA, namespace, {"hard": hard}))
+    return namespace
+
+
+def checked_limits(wanted: Object, known: Collection[str]) -> dict[str, int]:
+    """Limits by OpenStack's names: integers from -1, which is unlimited. BadRequest."""
+    for name, value in wanted.items():
+        if name not in known:
+            raise BadRequest(f"Unrecognized or unsupported quota: {name[:64]}.")
+        number = value.removeprefix("-") if isinstance(value, str) else value
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        if not is_number and not (isinstance(number, str) and number.isascii() and number.isdigit()):
+            raise BadRequest(f"Invalid input for field/attribute {name}: it is not an integer.")
+        if not UNLIMITED <= int(value) < 1 << 31:
+            raise BadRequest(f"Invalid input for field/attribute {name}: it is from -1 to {(1 << 31) - 1}.")
+    return {name: int(value) for name, value in wanted.items()}
 
 
 def limit(limits: dict[str, float], resource: str, unit: float = 1) -> int:

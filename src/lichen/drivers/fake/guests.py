@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
-from lichen.drivers.base import GuestPower, GuestSpec, GuestState
+from lichen.drivers.base import GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
 from lichen.drivers.fake.boot import boot_log
 from lichen.drivers.fake.faults import Fault, guest_fault
 from lichen.drivers.fake.machine import Changes, FakeGuest, FakeMachine
 from lichen.model.errors import Permanent
+
+SLOTS = 8
+"""Disks that a simulated guest has room for."""
 
 
 class FakeGuests:
@@ -24,7 +28,13 @@ class FakeGuests:
 
     async def discover(self) -> dict[str, GuestState]:
         return {
-            identity: GuestState(guest.power, guest.has_disk, guest.runs[-1][0] if guest.runs else 0.0)
+            identity: GuestState(
+                guest.power,
+                guest.has_disk,
+                guest.runs[-1][0] if guest.runs else 0.0,
+                tuple(n.mac for n in guest.nics),
+                _plugged(guest),
+            )
             for identity, guest in self._machine.guests.items()
         }
 
@@ -50,6 +60,7 @@ class FakeGuests:
             raise Permanent("NoDisk", f"Guest {guest.id} has no root disk.")
         await self._machine.clock.sleep(self._machine.timing.start)
         known.spec = guest
+        known.nics = list(guest.nics)
         self._power_on(known, fault)
 
     async def stop(self, guest_id: str, *, grace: float = 30.0) -> None:
@@ -67,6 +78,54 @@ class FakeGuests:
         await self._machine.clock.sleep(self._time_to_stop(guest, grace))
         _end(guest, GuestPower.SHUTDOWN, self._machine.clock.now())
         self._power_on(guest, guest_fault(guest.spec.files))
+
+    async def pause(self, guest_id: str) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and guest.power == GuestPower.RUNNING:
+            guest.power = GuestPower.PAUSED
+
+    async def unpause(self, guest_id: str) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and guest.power == GuestPower.PAUSED:
+            guest.power = GuestPower.RUNNING
+
+    async def remove_disk(self, guest_id: str) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and guest.power not in (GuestPower.RUNNING, GuestPower.PAUSED):
+            guest.has_disk = False
+
+    async def grow_disk(self, guest_id: str, gib: int) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and gib > guest.spec.disk:
+            guest.spec = replace(guest.spec, disk=gib)
+
+    async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and nic.mac not in {held.mac for held in guest.nics}:
+            guest.nics.append(nic)
+
+    async def detach_nic(self, guest_id: str, mac: str) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None:
+            guest.nics = [nic for nic in guest.nics if nic.mac != mac]
+
+    async def attach_disk(self, guest_id: str, disk: GuestDisk) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None or not _is_on(guest) or disk.id in _plugged(guest):
+            return
+        if len(guest.spec.disks) >= SLOTS:
+            raise Permanent("NoFreeSlot", "The server has no free slot for another disk (simulated).")
+        guest.spec = replace(guest.spec, disks=(*guest.spec.disks, disk))
+
+    async def detach_disk(self, guest_id: str, disk_id: str) -> None:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None or disk_id not in _plugged(guest):
+            return
+        await self._machine.clock.sleep(min(1.0, self._machine.timing.shutdown))
+        guest.spec = replace(guest.spec, disks=tuple(d for d in guest.spec.disks if d.id != disk_id))
+
+    async def resize_disk(self, guest_id: str, disk_id: str) -> None:
+        """Simulated guests do not look at the size of their disks."""
 
     async def remove(self, guest_id: str) -> None:
         guest = self._machine.guests.pop(guest_id, None)
@@ -123,6 +182,14 @@ class FakeGuests:
         if len(guest.runs) == run and guest.power == GuestPower.RUNNING:
             _end(guest, power, self._machine.clock.now())
             self._machine.tell_guest(guest.spec.id)
+
+
+def _is_on(guest: FakeGuest) -> bool:
+    return guest.power in (GuestPower.RUNNING, GuestPower.PAUSED)
+
+
+def _plugged(guest: FakeGuest) -> frozenset[str]:
+    return frozenset(disk.id for disk in guest.spec.disks) if _is_on(guest) else frozenset()
 
 
 def _check(image: Path, format: str) -> None:

@@ -107,6 +107,7 @@ class FakeMachine:
         self.services: tuple[ServiceRule, ...] = ()
         self.groups: dict[str, GroupSpec] = {}
         self.routers: dict[str, RouterSpec] = {}
+        self.names: dict[str, tuple[tuple[str, str], ...]] = {}
         self.images: dict[str, str] = {}
         self.guest_listeners: set[Changes] = set()
         self.pod_listeners: set[Changes] = set()
@@ -146,3 +147,4 @@ class FakeMachine:
         self.services = ()
         self.groups = {}
         self.routers = {}
+        self.names = {}

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lichen.drivers.base import GuestSpec
+from lichen.drivers.qemu.nics import nic_arguments
+from lichen.drivers.qemu.volumes import disk_arguments
 
 SPARE_PORTS = 8
 """PCIe root ports left free, so that disks and interfaces can be plugged into a running guest."""
@@ -44,12 +46,11 @@ def qemu_command(guest: GuestSpec, machine: Machine) -> list[str]:
     command += _control(machine)
     command += _disks(machine)
     for number, nic in enumerate(guest.nics):
-        vhost = ",vhost=on" if machine.vhost else ""
-        command += ["-netdev", f"tap,id=net{number},ifname={nic.tap},script=no,downscript=no{vhost}"]
-        command += _device("virtio-net-pci", netdev=f"net{number}", mac=nic.mac, id=f"nic{number}", romfile="")
+        command += nic_arguments(nic, number, vhost=machine.vhost)
     command += _device("virtio-rng-pci", id="rng0")
     for number in range(SPARE_PORTS):
         command += _device("pcie-root-port", id=f"spare{number}", chassis=number + 1, bus="pcie.0")
+    command += disk_arguments(guest.disks)
     command += ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny"]
     if machine.user:
         command += ["-runas", "{}:{}".format(*machine.user)]

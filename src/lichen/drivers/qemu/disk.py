@@ -45,6 +45,13 @@ async def create_root(folder: Path, image: Path | None, image_format: str, gib: 
     os.replace(part, folder / DISK)
 
 
+async def grow_root(folder: Path, gib: int) -> None:
+    """Make a root disk that no QEMU has open at least `gib` GiB large. Temporary if the disk is full."""
+    facts = json.loads(await _qemu_img("info", "-f", "qcow2", "--output=json", str(folder / DISK)))
+    if facts["virtual-size"] < gib * GIB:
+        await _qemu_img("resize", "-q", "-f", "qcow2", str(folder / DISK), str(gib * GIB))
+
+
 async def image_size(image: Path, image_format: str) -> int:
     """The virtual size in bytes of a harmless image. Permanent InvalidImage says what is wrong with it."""
     if image_format not in FORMATS:

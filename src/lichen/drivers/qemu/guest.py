@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lichen.drivers import cgroups, pidfd
-from lichen.drivers.base import GuestPower, GuestSpec, GuestState
-from lichen.drivers.qemu.disk import DISK, create_root
+from lichen.drivers.base import GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
+from lichen.drivers.qemu import nics, volumes
+from lichen.drivers.qemu.disk import DISK, create_root, grow_root
 from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch, relaunch
 from lichen.drivers.qemu.monitor import Monitor
 from lichen.drivers.qemu.record import Asked, Record, load, save
@@ -54,7 +55,13 @@ class Guest:
             return None
         record = record or Record()
         has_disk = record.diskless or (self.state_dir / DISK).exists()
-        return GuestState(await self._power(record), has_disk, record.started_at)
+        return GuestState(
+            await self._power(record),
+            has_disk,
+            record.started_at,
+            tuple(mac for _, mac in record.nics),
+            await self._volumes(),
+        )
 
     async def _power(self, record: Record) -> GuestPower:
         if not self._alive:
@@ -90,7 +97,8 @@ class Guest:
             if before is None or not (before.diskless or (self.state_dir / DISK).exists()):
                 raise Permanent("NoDisk", "The guest has no root disk to start from.")
             await self._end_leftovers()
-            save(self._record_path, Record(Asked.ON, time.time(), before.diskless))
+            given = [(nic.tap, nic.mac) for nic in spec.nics]
+            save(self._record_path, Record(Asked.ON, time.time(), before.diskless, given, spec.disks))
             try:
                 await launch(self._engine, spec, self.state_dir, self.run_dir)
                 await self._greeted()
@@ -118,6 +126,89 @@ class Guest:
                 await self._reset()
             else:
                 self._notify(self.id)
+
+    async def pause(self) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive and self._monitor and await self._monitor.status() == "running":
+                await self._monitor.execute("stop")
+
+    async def unpause(self) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive:
+                await self._resume()
+
+    async def remove_disk(self) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive:
+                raise Temporary("The guest runs: its disk stays.", delay=1.0)
+            await self._end_leftovers()
+            (self.state_dir / DISK).unlink(missing_ok=True)
+
+    async def grow_disk(self, gib: int) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive:
+                raise Temporary("The guest runs: its disk is not made larger.", delay=1.0)
+            if gib and (self.state_dir / DISK).exists():
+                await grow_root(self.state_dir, gib)
+
+    async def attach_nic(self, nic: GuestNic) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive and self._monitor:
+                await nics.attach(self._monitor, nic)
+                self._keep_nics([n for n in self._held_nics() if n[1] != nic.mac] + [(nic.tap, nic.mac)])
+
+    async def detach_nic(self, mac: str) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive and self._monitor:
+                await nics.detach(self._monitor, mac)
+            self._keep_nics([n for n in self._held_nics() if n[1] != mac])
+
+    async def attach_disk(self, disk: GuestDisk) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive and self._monitor and disk.id not in await volumes.plugged(self._monitor):
+                await volumes.plug(self._monitor, disk)
+                self._keep_disks(lambda held: (*(d for d in held if d.id != disk.id), disk))
+
+    async def detach_disk(self, disk_id: str) -> None:
+        async with self._lock:
+            await self._attach()
+            if self._alive and self._monitor:
+                await volumes.unplug(self._monitor, disk_id)
+            self._keep_disks(lambda held: tuple(d for d in held if d.id != disk_id))
+
+    async def resize_disk(self, disk_id: str) -> None:
+        async with self._lock:
+            await self._attach()
+            disk = next((d for d in (load(self._record_path) or Record()).disks if d.id == disk_id), None)
+            if self._alive and self._monitor and disk and disk_id in await volumes.plugged(self._monitor):
+                await volumes.resize(self._monitor, disk)
+
+    async def _volumes(self) -> frozenset[str]:
+        """Ids of the volumes that are in the running guest."""
+        if self._alive and self._monitor:
+            with contextlib.suppress(Temporary):
+                return await volumes.plugged(self._monitor)
+        return frozenset()
+
+    def _keep_disks(self, change: Callable[[tuple[GuestDisk, ...]], tuple[GuestDisk, ...]]) -> None:
+        if (record := load(self._record_path)) is not None:
+            record.disks = change(record.disks)
+            save(self._record_path, record)
+
+    def _held_nics(self) -> list[tuple[str, str]]:
+        return (load(self._record_path) or Record()).nics
+
+    def _keep_nics(self, held: list[tuple[str, str]]) -> None:
+        if (record := load(self._record_path)) is not None:
+            record.nics = held
+            save(self._record_path, record)
 
     async def remove(self) -> None:
         async with self._lock:
@@ -216,6 +307,9 @@ class Guest:
         if self._engine.accelerator == "tcg":
             arguments = pidfd.arguments(self._watch.process.pid)
             await self._end()
+            held = [GuestNic(tap, mac) for tap, mac in self._held_nics()]
+            arguments = nics.with_nics(arguments, held)
+            arguments = volumes.with_disks(arguments, (load(self._record_path) or Record()).disks)
             await relaunch(self._engine, self.id, arguments, self.run_dir)
             await self._greeted()
         else:
@@ -223,7 +317,7 @@ class Guest:
             if await self._monitor.status() != "running":
                 await self._monitor.execute("cont")
         record = load(self._record_path) or Record()
-        save(self._record_path, Record(Asked.ON, time.time(), record.diskless))
+        save(self._record_path, Record(Asked.ON, time.time(), record.diskless, record.nics, record.disks))
 
     async def _press_power(self, grace: float) -> None:
         """Press the power button until the guest is off, it is gone, or `grace` seconds have passed."""

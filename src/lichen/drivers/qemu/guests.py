@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lichen.drivers import cgroups
-from lichen.drivers.base import GuestSpec, GuestState
+from lichen.drivers.base import GuestDisk, GuestNic, GuestSpec, GuestState
 from lichen.drivers.qemu import console
 from lichen.drivers.qemu.guest import Guest
 from lichen.drivers.qemu.launch import Engine
@@ -64,6 +64,33 @@ class QemuGuests:
 
     async def reset(self, guest_id: str, *, grace: float = 0.0) -> None:
         await self._guest(guest_id).reset(grace)
+
+    async def pause(self, guest_id: str) -> None:
+        await self._guest(guest_id).pause()
+
+    async def unpause(self, guest_id: str) -> None:
+        await self._guest(guest_id).unpause()
+
+    async def remove_disk(self, guest_id: str) -> None:
+        await self._guest(guest_id).remove_disk()
+
+    async def grow_disk(self, guest_id: str, gib: int) -> None:
+        await self._guest(guest_id).grow_disk(gib)
+
+    async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
+        await self._guest(guest_id).attach_nic(nic)
+
+    async def detach_nic(self, guest_id: str, mac: str) -> None:
+        await self._guest(guest_id).detach_nic(mac)
+
+    async def attach_disk(self, guest_id: str, disk: GuestDisk) -> None:
+        await self._guest(guest_id).attach_disk(disk)
+
+    async def detach_disk(self, guest_id: str, disk_id: str) -> None:
+        await self._guest(guest_id).detach_disk(disk_id)
+
+    async def resize_disk(self, guest_id: str, disk_id: str) -> None:
+        await self._guest(guest_id).resize_disk(disk_id)
 
     async def remove(self, guest_id: str) -> None:
         guest = self._guest(guest_id)

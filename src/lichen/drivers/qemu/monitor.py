@@ -23,7 +23,7 @@ GREETING_TIMEOUT = 30.0
 class Monitor:
     """A connection. `on_event(name, data)` is called for SHUTDOWN, STOP and RESUME, in order."""
 
-    EVENTS = ("SHUTDOWN", "STOP", "RESUME")
+    EVENTS = ("SHUTDOWN", "STOP", "RESUME", "DEVICE_DELETED")
 
     def __init__(self, path: Path, on_event: Callable[[str, dict[str, Any]], None]) -> None:
         self._path = path
@@ -31,6 +31,7 @@ class Monitor:
         self._client = QMPClient("guest")
         self._listener = EventListener(names=self.EVENTS)
         self._task: asyncio.Task[None] | None = None
+        self._deleted: dict[str, asyncio.Event] = {}
 
     async def open(self) -> None:
         """Connect. Temporary if nobody answers there."""
@@ -62,6 +63,26 @@ class Monitor:
         except (ExecuteError, ExecInterruptedError, QMPError, OSError, TimeoutError) as error:
             raise Temporary(f"QEMU did not do {command}: {error or type(error).__name__}", delay=1.0) from error
 
+    async def hand_over(self, name: str, descriptor: int) -> None:
+        """Give QEMU an open file, which it knows by `name` from then on. Temporary."""
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise Temporary(f"QEMU did not take a file: {error}", delay=1.0) from error
+        await self.execute("getfd", fdname=name)
+
+    async def lend(self, descriptor: int) -> int:
+        """Give QEMU an open file, which it can open again as `/dev/fdset/<number>`; the number. Temporary."""
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise Temporary(f"QEMU did not take a file: {error}", delay=1.0) from error
+        return int((await self.execute("add-fd"))["fdset-id"])
+
+    def deleted(self, device: str) -> asyncio.Event:
+        """Set when the guest next lets go of a device."""
+        return self._deleted.setdefault(device, asyncio.Event())
+
     async def status(self) -> str:
         """QEMU's run state: running, paused, shutdown, …"""
         return str((await self.execute("query-status"))["status"])
@@ -69,4 +90,8 @@ class Monitor:
     async def _listen(self) -> None:
         async for event in self._listener:
             data = event.get("data", {})
+            if event["event"] == "DEVICE_DELETED":
+                if isinstance(data, dict) and (waited := self._deleted.pop(str(data.get("device")), None)):
+                    waited.set()
+                continue
             self._on_event(str(event["event"]), data if isinstance(data, dict) else {})

@@ -9,6 +9,7 @@ from binascii import Error as Base64Error
 
 from lichen.kernel.admission import Request, faulty, missing
 from lichen.kernel.admission.refs import canonical, may_use_flavor, resolve
+from lichen.kernel.admission.server_verbs import check_growth, settle_size
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
@@ -43,6 +44,8 @@ class Servers:
                 await resolve(request, Keypair.KIND, spec["keypair"], "spec.keypair")
 
     async def _pin_flavor(self, request: Request, spec: Object, old: Object) -> None:
+        if settle_size(request, spec, old):
+            return
         if spec.get("flavor") == old.get("flavor") and old.get("flavorId"):
             spec["flavorId"], spec["resources"] = old["flavorId"], old.get("resources") or {}
             return
@@ -51,6 +54,7 @@ class Servers:
             raise faulty(request, missing("spec.flavor", spec["flavor"], "no Flavor of that name can be used here"))
         spec["flavorId"] = flavor["spec"]["id"]
         spec["resources"] = {key: flavor["spec"][key] for key in _COPIED if key in flavor["spec"]}
+        check_growth(request, spec, old)
 
     async def _pin_image(self, request: Request, spec: Object, old: Object) -> None:
         if not spec.get("image") or (spec["image"] == old.get("image") and old.get("imageId")):

@@ -18,6 +18,7 @@ from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
+from lichen.kernel.admission.server_verbs import Groups, History, Locks
 from lichen.kernel.admission.services import Services
 from lichen.kernel.admission.volumes import Attachments, Snapshots, Volumes
 
@@ -31,7 +32,10 @@ def standard_plugins() -> list[Plugin]:
         Ids(),
         Placement(),
         Protected(),
+        Locks(),
         Servers(),
+        Groups(),
+        History(),
         Keypairs(),
         Networks(),
         Subnets(addresses),

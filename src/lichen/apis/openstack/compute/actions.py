@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from lichen.apis.openstack.compute.security_groups import add_group, remove_group
+from lichen.apis.openstack.compute import interfaces, sizes
+from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
 from lichen.apis.openstack.compute.server_state import server_state
 from lichen.apis.openstack.compute.servers import find, patch_spec
 from lichen.apis.openstack.reply import Reply, accepted, no_content
@@ -30,20 +30,23 @@ async def act(req: Request, id: str) -> Reply:
     action = ACTIONS.get(name)
     if action is None:
         raise BadRequest(f"There is no such action: {name}")
-    return await action(req, await find(req, id), argument)
+    server = await find(req, id)
+    if name not in FREE:
+        check_unlocked(req, server)
+    return await action(req, server, argument)
 
 
 async def _start(req: Request, server: Object, _: Any) -> Reply:
-    _require(server, "start", {"stopped"})
+    require(server, "start", {"stopped"})
     spec: Object = {"power": "On"}
     if (server.get("status") or {}).get("guestOff"):  # power is On already: only a reboot moves it
-        spec |= {"rebootedAt": _now(), "rebootType": "Hard"}
+        spec |= {"rebootedAt": now(), "rebootType": "Hard"}
     await patch_spec(req, server, spec)
     return accepted()
 
 
 async def _stop(req: Request, server: Object, _: Any) -> Reply:
-    _require(server, "stop", {"active", "error"})
+    require(server, "stop", {"active", "error"})
     await patch_spec(req, server, {"power": "Off"})
     return accepted()
 
@@ -53,10 +56,10 @@ async def _reboot(req: Request, server: Object, argument: Any) -> Reply:
     if kind not in ("SOFT", "HARD"):
         raise BadRequest("Invalid input for field/attribute type: it must be SOFT or HARD.")
     if kind == "SOFT":
-        _require(server, "reboot", {"active"})
+        require(server, "reboot", {"active"})
     else:
-        _require(server, "reboot", {"active", "stopped", "error"}, {None, "rebooting", "rebooting_hard"})
-    await patch_spec(req, server, {"power": "On", "rebootedAt": _now(), "rebootType": kind.capitalize()})
+        require(server, "reboot", {"active", "stopped", "error"}, {None, "rebooting", "rebooting_hard"})
+    await patch_spec(req, server, {"power": "On", "rebootedAt": now(), "rebootType": kind.capitalize()})
     return accepted()
 
 
@@ -79,25 +82,81 @@ async def _force_delete(req: Request, server: Object, _: Any) -> Reply:
     return no_content()
 
 
+async def _pause(req: Request, server: Object, _: Any) -> Reply:
+    require(server, "pause", {"active"})
+    return await _power(req, server, "Paused")
+
+
+async def _unpause(req: Request, server: Object, _: Any) -> Reply:
+    require(server, "unpause", {"paused"})
+    return await _power(req, server, "On")
+
+
+async def _suspend(req: Request, server: Object, _: Any) -> Reply:
+    require(server, "suspend", {"active"})
+    return await _power(req, server, "Suspended")
+
+
+async def _resume(req: Request, server: Object, _: Any) -> Reply:
+    require(server, "resume", {"suspended"})
+    return await _power(req, server, "On")
+
+
+async def _power(req: Request, server: Object, power: str) -> Reply:
+    await patch_spec(req, server, {"power": power})
+    return accepted()
+
+
+async def _lock(req: Request, server: Object, argument: Any) -> Reply:
+    reason = argument.get("locked_reason") if isinstance(argument, dict) and req.since(2, 73) else None
+    if reason is not None and (not isinstance(reason, str) or not 0 < len(reason) <= 255):
+        raise BadRequest("Invalid input for field/attribute locked_reason: it is a text of 1 to 255 characters.")
+    await patch_spec(req, server, {"locked": True, "lockedReason": reason or ""})
+    return accepted()
+
+
+async def _unlock(req: Request, server: Object, _: Any) -> Reply:
+    await patch_spec(req, server, {"locked": False})
+    return accepted()
+
+
+def _refuse(words: str) -> Action:
+    async def refuse(req: Request, server: Object, _: Any) -> Reply:
+        raise BadRequest(words)
+
+    return refuse
+
+
+_STAYS = "Servers do not move between hosts on this cloud: a disk is a file of its host."
 ACTIONS: dict[str, Action] = {
     "os-start": _start,
     "os-stop": _stop,
     "reboot": _reboot,
+    "pause": _pause,
+    "unpause": _unpause,
+    "suspend": _suspend,
+    "resume": _resume,
+    "lock": _lock,
+    "unlock": _unlock,
+    "rebuild": sizes.rebuild,
+    "resize": sizes.resize,
+    "confirmResize": sizes.confirm_resize,
+    "revertResize": sizes.revert_resize,
+    "addFixedIp": interfaces.add_fixed_ip,
+    "removeFixedIp": interfaces.remove_fixed_ip,
     "os-getConsoleOutput": _console_output,
     "forceDelete": _force_delete,
-    "addSecurityGroup": add_group,
-    "removeSecurityGroup": remove_group,
+    "migrate": _refuse(_STAYS),
+    "os-migrateLive": _refuse(_STAYS),
+    "evacuate": _refuse(f"{_STAYS} A server whose host is lost waits for it."),
+    "shelve": _refuse(f"{_STAYS} Stop the server instead of shelving it."),
+    "rescue": _refuse("Rescue is not supported by this cloud."),
+    "changePassword": _refuse(
+        "This cloud changes nothing inside of guests: a password is given when a server is made."
+    ),
 }
-
-
-def _require(server: Object, verb: str, states: set[str], tasks: Container[str | None] = (None,)) -> None:
-    """Conflict: the server is in no state for the verb, or something else is being done with it."""
-    state = server_state(server)
-    id = server["spec"]["id"]
-    if state.vm_state not in states:
-        raise Conflict(f"Cannot '{verb}' instance {id} while it is in vm_state {state.vm_state}")
-    if state.task not in tasks:
-        raise Conflict(f"Cannot '{verb}' instance {id} while it is in task_state {state.task}")
+FREE = frozenset(("lock", "unlock", "os-getConsoleOutput"))
+"""What may be done to a locked server."""
 
 
 def _lines(argument: Any) -> int | None:
@@ -114,7 +173,3 @@ def _lines(argument: Any) -> int | None:
     if not -1 <= number < MOST_LINES or isinstance(length, bool):
         raise BadRequest(f"Invalid input for field/attribute length. Value: {number}.")
     return None if number in (-1, 0) else number
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

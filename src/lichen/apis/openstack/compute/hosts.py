@@ -91,27 +91,6 @@ async def list_zones_detail(req: Request) -> Reply:
     return Reply({"availabilityZoneInfo": [_zone(name, usable[name], hosts[name]) for name in sorted(hosts)]})
 
 
-async def list_aggregates(req: Request) -> Reply:
-    return Reply({"aggregates": []})
-
-
-async def refuse_aggregate(req: Request) -> Reply:
-    raise BadRequest("Aggregates are not supported by this cloud: label nodes instead.")
-
-
-async def list_server_groups(req: Request) -> Reply:
-    await projects.namespace_of_project(req, req.caller.project_id)
-    return Reply({"server_groups": []})
-
-
-async def refuse_server_group(req: Request) -> Reply:
-    raise BadRequest("Server groups are not supported by this cloud.")
-
-
-async def not_there(req: Request, id: str) -> Reply:
-    raise NotFound(f"{id} could not be found.")
-
-
 # --- hypervisors ---
 
 

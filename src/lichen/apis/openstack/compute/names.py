@@ -13,6 +13,7 @@ from lichen.kinds.builtin import NODE
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.image.image import Image
+from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.model.data import Object
 from lichen.model.meta import name_of, namespace_of
 
@@ -30,7 +31,17 @@ async def names_for(req: Request, servers: list[Object], *, detailed: bool = Tru
         image_properties=await _properties(req, servers) if req.since(2, 98) else {},
         projects=await project_ids(req, servers),
         zones=await zones(req),
+        volumes=await _volumes(req, servers),
     )
+
+
+async def _volumes(req: Request, servers: list[Object]) -> dict[str, list[Object]]:
+    found: dict[str, list[Object]] = {}
+    for namespace in {namespace_of(s) for s in servers}:
+        for attachment in (await req.state.list(VolumeAttachment.KIND, namespace)).items:
+            if attachment["spec"].get("serverId"):
+                found.setdefault(attachment["spec"]["serverId"], []).append(attachment)
+    return found
 
 
 async def zones(req: Request) -> dict[str, str]:

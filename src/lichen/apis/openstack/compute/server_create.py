@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from lichen.apis.openstack import body, objects
 from lichen.apis.openstack.compute import flavors, keypairs
+from lichen.apis.openstack.compute.block_devices import Devices, devices_of, discard, make_volumes
 from lichen.apis.openstack.compute.security_groups import wanted_groups
 from lichen.apis.openstack.compute.server_networks import networks_of
 from lichen.apis.openstack.compute.server_parts import checked_metadata, checked_tags
@@ -22,6 +23,7 @@ from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NODE, SECRET
 from lichen.kinds.compute.server import Server
+from lichen.kinds.compute.servergroup import ServerGroup
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound
 from lichen.model.kind import new_object
@@ -66,7 +68,7 @@ class ServerCreate(Struct, forbid_unknown_fields=True):
 
 
 _REFUSED = (
-    "adminPass", "accessIPv4", "accessIPv6", "hostname", "personality", "block_device_mapping",
+    "accessIPv4", "accessIPv6", "hostname", "personality", "block_device_mapping",
     "trusted_image_certificates", "return_reservation_id",
 )  # fmt: skip
 _SINCE = {"description": (2, 19), "tags": (2, 52), "host": (2, 74), "hypervisor_hostname": (2, 74)}
@@ -75,12 +77,15 @@ _SINCE = {"description": (2, 19), "tags": (2, 52), "host": (2, 74), "hypervisor_
 async def create_server(req: Request) -> Reply:
     document = await req.document()
     wanted = await _read(req, document)
-    spec, user_data = await _spec(req, wanted)
+    devices = await devices_of(req, _last(wanted.imageRef), wanted.block_device_mapping_v2 or [])
+    spec, user_data = await _spec(req, wanted, devices)
+    spec |= await _server_group(req, document)
+    secrets = {"userdata": user_data, "adminpass": wanted.adminPass.encode() if wanted.adminPass else None}
     first = None
     made: list[Object] = []
     try:
         for name in _display_names(wanted):
-            server = await _make(req, {**spec, "displayName": name}, user_data)
+            server = await _make_with_volumes(req, {**spec, "displayName": name}, secrets, devices)
             made.append(server)
             first = first or server
     except ApiError:
@@ -90,16 +95,16 @@ async def create_server(req: Request) -> Reply:
             raise
     assert first is not None
     id = first["spec"]["id"]
+    shown: Object = {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": "MANUAL"}
+    if wanted.adminPass:
+        shown["adminPass"] = wanted.adminPass
     return accepted(
-        {"server": {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": "MANUAL"}},
+        {"server": shown},
         Location=req.url(f"/v2.1/servers/{id}"),
     )
 
 
 async def _read(req: Request, document: Object) -> ServerCreate:
-    hints = document.get("os:scheduler_hints") or document.get("OS-SCH-HNT:scheduler_hints")
-    if hints:
-        raise BadRequest(f"Scheduler hints are not supported by this cloud: {', '.join(map(str, hints))}.")
     wanted = body.pick(document, "server", ServerCreate)
     raw = document["server"]
     for name, version in _SINCE.items():
@@ -116,13 +121,14 @@ async def _read(req: Request, document: Object) -> ServerCreate:
     return wanted
 
 
-async def _spec(req: Request, wanted: ServerCreate) -> tuple[Object, bytes | None]:
+async def _spec(req: Request, wanted: ServerCreate, devices: Devices) -> tuple[Object, bytes | None]:
     flavor = await _flavor(req, str(wanted.flavorRef))
-    image = await _image(req, wanted)
-    _check_fit(flavor, image)
+    image = await usable_image(req, devices.image_id) if devices.image_id else None
+    if image is not None:
+        check_fit(flavor, image)
     spec: Object = {
         "flavor": name_of(flavor),
-        "image": reference(req, image),
+        "image": reference(req, image) if image is not None else "",
         "userId": req.caller.user_id,
         "configDrive": _config_drive(wanted),
         "metadata": checked_metadata(wanted.metadata or {}),
@@ -149,11 +155,23 @@ def _check_name(wanted: ServerCreate) -> None:
     _display_names(wanted)
 
 
-async def _make(req: Request, spec: Object, user_data: bytes | None) -> Object:
-    """One server; its user data goes to a Secret first, which then belongs to it."""
-    if user_data is None:
+async def _make_with_volumes(req: Request, spec: Object, secrets: dict[str, bytes | None], devices: Devices) -> Object:
+    """One server, and the volumes that are made for it."""
+    volumes: list[Object] = []
+    try:
+        entries = await make_volumes(req, devices, handle(spec["displayName"]), volumes)
+        return await _make(req, {**spec, "volumes": entries} if entries else spec, secrets)
+    except ApiError:
+        await discard(req, volumes)
+        raise
+
+
+async def _make(req: Request, spec: Object, secrets: dict[str, bytes | None]) -> Object:
+    """One server; its user data and password go to a Secret first, which then belongs to it."""
+    kept = {key: value for key, value in secrets.items() if value is not None}
+    if not kept:
         return await objects.create(req, Server.KIND, spec["displayName"], spec)
-    secret = await _keep(req, f"{with_suffix(handle(spec['displayName']))}-userdata", user_data)
+    secret = await _keep(req, f"{with_suffix(handle(spec['displayName']))}-userdata", kept)
     try:
         server = await objects.create(
             req, Server.KIND, spec["displayName"], {**spec, "userDataSecret": name_of(secret)}
@@ -166,10 +184,30 @@ async def _make(req: Request, spec: Object, user_data: bytes | None) -> Object:
     return server
 
 
-async def _keep(req: Request, name: str, user_data: bytes) -> Object:
+async def _keep(req: Request, name: str, values: dict[str, bytes]) -> Object:
     secret = new_object(SECRET, name, req.namespace)
-    secret |= {"type": "Opaque", "data": {"userdata": base64.b64encode(user_data).decode()}}
+    secret |= {"type": "Opaque", "data": {key: base64.b64encode(v).decode() for key, v in values.items()}}
     return await req.state.create(SECRET, secret)
+
+
+async def _server_group(req: Request, document: Object) -> Object:
+    """The server group that the scheduler hints name; other hints are not known."""
+    hints = document.get("os:scheduler_hints") or document.get("OS-SCH-HNT:scheduler_hints") or {}
+    if not isinstance(hints, dict):
+        raise BadRequest("Invalid input for field/attribute os:scheduler_hints: it is not an object.")
+    if set(hints) - {"group"}:
+        raise BadRequest(
+            f"Scheduler hints are not supported by this cloud but for group: {', '.join(map(str, hints))}."
+        )
+    if not hints:
+        return {}
+    try:
+        group = await objects.find(req, ServerGroup.KIND, str(hints["group"]))
+    except NotFound:
+        raise BadRequest(f"Instance group {hints['group']} could not be found.") from None
+    if namespace_of(group) != req.namespace:
+        raise BadRequest(f"Instance group {hints['group']} could not be found.")
+    return {"group": name_of(group)}
 
 
 def reference(req: Request, obj: Object) -> str:
@@ -185,8 +223,8 @@ async def _flavor(req: Request, id: str) -> Object:
         raise BadRequest("Invalid flavorRef provided.") from None
 
 
-async def _image(req: Request, wanted: ServerCreate) -> Object:
-    id = _image_id(wanted)
+async def usable_image(req: Request, id: str) -> Object:
+    """The image, if a server can boot from it. BadRequest."""
     try:
         image = await find_image(req, id)
     except NotFound:
@@ -200,24 +238,12 @@ async def _image(req: Request, wanted: ServerCreate) -> Object:
     return image
 
 
-def _image_id(wanted: ServerCreate) -> str:
-    mappings = wanted.block_device_mapping_v2 or []
-    ref = (wanted.imageRef or "").rstrip("/").rpartition("/")[2]
-    if not mappings and not ref:
-        raise BadRequest("Invalid imageRef provided: servers boot from an image on this cloud.")
-    for mapping in mappings:
-        only_image = mapping.get("source_type") == "image" and mapping.get("destination_type", "local") == "local"
-        if not only_image or str(mapping.get("boot_index", "")) != "0" or len(mappings) > 1:
-            raise BadRequest(
-                "Block Device Mapping is Invalid: only an image as the one local boot disk is supported by this cloud."
-            )
-        if ref and mapping.get("uuid") != ref:
-            raise BadRequest("Block Device Mapping is Invalid: it names another image than imageRef.")
-        ref = str(mapping.get("uuid") or "")
-    return ref
+def _last(ref: str | None) -> str:
+    """The id at the end of a link."""
+    return (ref or "").rstrip("/").rpartition("/")[2]
 
 
-def _check_fit(flavor: Object, image: Object) -> None:
+def check_fit(flavor: Object, image: Object) -> None:
     size, spec, status = flavor["spec"], image.get("spec") or {}, image.get("status") or {}
     if size["memory"] < spec.get("minRam", 0):
         raise BadRequest("Flavor's memory is too small for requested image.")

@@ -35,14 +35,26 @@ async def networks_of(req: Request, wanted: Any) -> list[Object]:
     return [await _one(req, item) for item in wanted]
 
 
+async def network_of(req: Request, id: str | None) -> Object:
+    """The network of that id, or the one that there is. BadRequest; Conflict: several could be meant."""
+    usable = [await _network(req, id)] if id else await _usable(req)
+    if not usable:
+        raise BadRequest("There is no network to use.")
+    return usable[0]
+
+
 async def _the_one(req: Request) -> list[Object]:
     """The project's only network, else the only one that is shared with it; none if there is none."""
+    return [{"network": reference(req, network)} for network in await _usable(req)]
+
+
+async def _usable(req: Request) -> list[Object]:
     networks = [n for n in await objects.listed(req, Network.KIND) if not n["spec"].get("external")]
     own = [n for n in networks if namespace_of(n) == req.namespace]
     usable = own or networks
     if len(usable) > 1:
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
-    return [{"network": _reference(req, network)} for network in usable]
+    return usable
 
 
 async def _one(req: Request, item: Object) -> Object:
@@ -52,13 +64,13 @@ async def _one(req: Request, item: Object) -> Object:
     if item.get("tag"):
         raise BadRequest("Tags of interfaces are not supported by this cloud.")
     if item.get("port"):
-        return {"port": await _port(req, item["port"])}
+        return {"port": await port_of(req, item["port"])}
     if not item.get("uuid"):
         raise BadRequest("Invalid input for field/attribute networks: each needs a uuid or a port.")
     network = await _network(req, item["uuid"])
-    wanted = {"network": _reference(req, network)}
+    wanted = {"network": reference(req, network)}
     if item.get("fixed_ip"):
-        wanted["fixedIp"] = _address(item["fixed_ip"])
+        wanted["fixedIp"] = address_of(item["fixed_ip"])
     return wanted
 
 
@@ -73,7 +85,7 @@ async def _network(req: Request, id: str) -> Object:
     return network
 
 
-async def _port(req: Request, id: str) -> str:
+async def port_of(req: Request, id: str) -> str:
     try:
         port = await objects.find(req, Port.KIND, id)
     except NotFound:
@@ -85,13 +97,13 @@ async def _port(req: Request, id: str) -> str:
     return name_of(port)
 
 
-def _address(text: str) -> str:
+def address_of(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise BadRequest(f"Fixed IP address ({text}) is not a valid address.") from None
 
 
-def _reference(req: Request, network: Object) -> str:
+def reference(req: Request, network: Object) -> str:
     where = namespace_of(network)
     return name_of(network) if where == req.namespace else f"{where}/{name_of(network)}"

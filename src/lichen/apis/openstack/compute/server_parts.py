@@ -101,14 +101,14 @@ async def show_addresses(req: Request, id: str, network: str) -> Reply:
 
 
 async def list_interfaces(req: Request, id: str) -> Reply:
-    ports = await _ports(req, await find(req, id))
-    return Reply({"interfaceAttachments": [_interface(req, port) for port in ports]})
+    ports = await ports_of(req, await find(req, id))
+    return Reply({"interfaceAttachments": [interface_view(req, port) for port in ports]})
 
 
 async def show_interface(req: Request, id: str, port_id: str) -> Reply:
-    for port in await _ports(req, await find(req, id)):
+    for port in await ports_of(req, await find(req, id)):
         if port["spec"]["id"] == port_id:
-            return Reply({"interfaceAttachment": _interface(req, port)})
+            return Reply({"interfaceAttachment": interface_view(req, port)})
     raise NotFound(f"Instance {id} does not have a port with id {port_id}")
 
 
@@ -171,12 +171,12 @@ def _addresses(server: Object) -> dict[str, list[Json]]:
     }
 
 
-async def _ports(req: Request, server: Object) -> list[Object]:
+async def ports_of(req: Request, server: Object) -> list[Object]:
     where, id = namespace_of(server), server["spec"]["id"]
     return (await req.state.list(Port.KIND, where, fields=f"spec.deviceId={id}")).items
 
 
-def _interface(req: Request, port: Object) -> Json:
+def interface_view(req: Request, port: Object) -> Json:
     spec = port["spec"]
     view: Json = {
         "port_id": spec["id"],

@@ -21,6 +21,11 @@ NOVA_STATUSES = frozenset(
 )  # fmt: skip
 
 
+STILL = {"Paused": ("PAUSED", "paused"), "Suspended": ("SUSPENDED", "suspended")}
+TASKS_TO = {"Paused": "pausing", "Suspended": "suspending"}
+TASKS_FROM = {"Paused": "unpausing", "Suspended": "resuming"}
+
+
 class ServerState(NamedTuple):
     """In Nova's words; power is its number."""
 
@@ -33,6 +38,8 @@ class ServerState(NamedTuple):
 def server_state(obj: Object) -> ServerState:
     spec, status = obj["spec"], obj.get("status") or {}
     power = POWER_STATES.get(status.get("power", ""), 0)
+    if status.get("phase") == "Suspended":
+        power = POWER_STATES["Shutdown"]  # what nova says of a suspended guest
     name, vm_state = _status_of(spec, status)
     return ServerState(name, vm_state, _task_of(obj, spec, status), power)
 
@@ -42,9 +49,28 @@ def reboot_is_pending(spec: Object, status: Object) -> bool:
     return spec.get("rebootedAt", "") not in ("", status.get("rebootedAt", ""))
 
 
+def rebuild_is_pending(spec: Object, status: Object) -> bool:
+    return spec.get("rebuiltAt", "") not in ("", status.get("rebuiltAt", ""))
+
+
+def resize_is_pending(spec: Object, status: Object) -> bool:
+    """The guest was made to other figures than its flavor has now."""
+    made, wanted = status.get("resources"), spec.get("resources") or {}
+    return made is not None and any(made.get(k, 0) != wanted.get(k, 0) for k in ("vcpus", "memory", "disk"))
+
+
 def _status_of(spec: Object, status: Object) -> tuple[str, str]:
     phase = status.get("phase", "")
     running = status.get("power") == "Running"
+    if phase != "Error" and status.get("launchedAt"):
+        if rebuild_is_pending(spec, status):
+            return "REBUILD", "active" if running else "stopped"
+        if resize_is_pending(spec, status):
+            return ("RESIZE", "active") if spec.get("formerSize") else ("REVERT_RESIZE", "resized")
+        if spec.get("formerSize"):
+            return ("RESIZE", "active") if phase == "Building" else ("VERIFY_RESIZE", "resized")
+    if phase in STILL:
+        return STILL[phase]
     if phase == "Error":
         return "ERROR", "error"
     if phase == "Stopped" or (phase == "Deleting" and not running):
@@ -60,6 +86,8 @@ def _building(spec: Object, status: Object) -> tuple[str, str]:
     """What has run before is not being built: it is off, on its way to be on again."""
     if not status.get("launchedAt"):
         return "BUILD", "building"
+    if status.get("task") == "rebuilding":
+        return "REBUILD", "active"
     return (_reboot_name(spec), "active") if reboot_is_pending(spec, status) else ("SHUTOFF", "stopped")
 
 
@@ -73,8 +101,20 @@ def _task_of(obj: Object, spec: Object, status: Object) -> str | None:
         return "deleting"
     if phase == "Error":
         return None
-    if spec.get("power", "On") == "Off":
+    if rebuild_is_pending(spec, status):
+        return "rebuilding"
+    if resize_is_pending(spec, status):
+        return "resize_migrating" if spec.get("formerSize") else "resize_reverting"
+    power = spec.get("power", "On")
+    if power == "Off":
         return None if phase == "Stopped" else "powering-off"
+    if phase in STILL or power in TASKS_TO:
+        if phase == power:
+            return None
+        if phase == "Running":
+            return TASKS_TO[power]
+        if phase in STILL:
+            return TASKS_FROM[phase]
     if reboot_is_pending(spec, status) and phase != "Stopped":
         return "rebooting_hard" if spec.get("rebootType") == "Hard" else "rebooting"
     if phase == "Stopped":

@@ -22,6 +22,7 @@ class Names:
 
     base: the service's URL. flavors: handle → name as written. keypairs, images: (namespace, handle) → name as
     written, and (namespace, handle) → properties. projects: namespace → project id. zones: node → zone.
+    volumes: server id → its attachments.
     """
 
     base: str
@@ -31,6 +32,7 @@ class Names:
     image_properties: dict[str, dict[str, str]] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, list[Object]] = field(default_factory=dict)
 
 
 def links(base: str, resource: str, id: str) -> list[Json]:
@@ -63,7 +65,7 @@ def server_view(obj: Object, names: Names, version: Version, *, single: bool = F
         "accessIPv6": "",
         "OS-DCF:diskConfig": "MANUAL",
         "config_drive": "True" if spec.get("configDrive", True) else "",
-        "os-extended-volumes:volumes_attached": [],
+        "os-extended-volumes:volumes_attached": _volumes(spec["id"], names, version),
         **_times(obj),
         **_placement(obj, names),
         **_since(obj, names, version, single),
@@ -128,6 +130,16 @@ def flavor_ref(spec: Object, names: Names, version: Version) -> Json:
         "swap": size.get("swap", 0),
         "extra_specs": size.get("extraSpecs") or {},
     }
+
+
+def _volumes(server_id: str, names: Names, version: Version) -> list[Json]:
+    views = []
+    for attachment in names.volumes.get(server_id, ()):
+        view: Json = {"id": attachment["spec"].get("volumeId", "")}
+        if version >= (2, 3):
+            view["delete_on_termination"] = bool(attachment["spec"].get("deleteOnTermination"))
+        views.append(view)
+    return views
 
 
 def _identity(obj: Object, names: Names) -> Json:
@@ -201,7 +213,7 @@ def _since(obj: Object, names: Names, version: Version, single: bool) -> Json:
     if version >= (2, 90) or (version >= (2, 3) and names.admin):
         view["OS-EXT-SRV-ATTR:hostname"] = obj["metadata"]["name"]
     if version >= (2, 9):
-        view["locked"] = False
+        view["locked"] = bool(spec.get("locked"))
     if version >= (2, 16) and names.admin:
         view["host_status"] = "UP" if spec.get("node") else ""
     if version >= (2, 19):
@@ -211,9 +223,9 @@ def _since(obj: Object, names: Names, version: Version, single: bool) -> Json:
     if version >= (2, 63):
         view["trusted_image_certificates"] = None
     if version >= (2, 71) and single:
-        view["server_groups"] = []
+        view["server_groups"] = [spec["groupId"]] if spec.get("groupId") else []
     if version >= (2, 73):
-        view["locked_reason"] = None
+        view["locked_reason"] = spec.get("lockedReason") or None
     if version >= (2, 96):
         view["pinned_availability_zone"] = spec.get("availabilityZone") or None
     if version >= (2, 100):

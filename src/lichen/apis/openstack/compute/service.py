@@ -6,15 +6,21 @@ from __future__ import annotations
 from lichen.apis.openstack import faults
 from lichen.apis.openstack.compute import (
     actions,
+    aggregates,
     extensions,
     flavors,
     hosts,
+    instance_actions,
+    interfaces,
     keypairs,
     limits,
     security_groups,
     server_create,
+    server_groups,
     server_parts,
     servers,
+    usage,
+    volume_attachments,
 )
 from lichen.apis.openstack.routing import Route, Service
 
@@ -41,8 +47,17 @@ SERVERS = (
     Route("GET", "/v2.1/servers/{id}/ips", server_parts.list_addresses),
     Route("GET", "/v2.1/servers/{id}/ips/{network}", server_parts.show_addresses),
     Route("GET", "/v2.1/servers/{id}/os-security-groups", security_groups.list_groups),
+    Route("GET", "/v2.1/servers/{id}/os-volume_attachments", volume_attachments.list_attachments),
+    Route("POST", "/v2.1/servers/{id}/os-volume_attachments", volume_attachments.attach),
+    Route("GET", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.show_attachment),
+    Route("PUT", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.update_attachment),
+    Route("DELETE", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.detach),
     Route("GET", "/v2.1/servers/{id}/os-interface", server_parts.list_interfaces),
+    Route("POST", "/v2.1/servers/{id}/os-interface", interfaces.attach),
     Route("GET", "/v2.1/servers/{id}/os-interface/{port_id}", server_parts.show_interface),
+    Route("DELETE", "/v2.1/servers/{id}/os-interface/{port_id}", interfaces.detach),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions", instance_actions.list_actions),
+    Route("GET", "/v2.1/servers/{id}/os-instance-actions/{request_id}", instance_actions.show_action),
 )
 
 FLAVORS = (
@@ -70,12 +85,18 @@ HOSTS = (
     Route("PUT", "/v2.1/os-services/{id}", hosts.update_service, "admin", since=(2, 53)),
     Route("GET", "/v2.1/os-availability-zone", hosts.list_zones),
     Route("GET", "/v2.1/os-availability-zone/detail", hosts.list_zones_detail, "admin"),
-    Route("GET", "/v2.1/os-aggregates", hosts.list_aggregates, "admin"),
-    Route("POST", "/v2.1/os-aggregates", hosts.refuse_aggregate, "admin"),
-    Route("GET", "/v2.1/os-aggregates/{id}", hosts.not_there, "admin"),
-    Route("GET", "/v2.1/os-server-groups", hosts.list_server_groups),
-    Route("POST", "/v2.1/os-server-groups", hosts.refuse_server_group),
-    Route("GET", "/v2.1/os-server-groups/{id}", hosts.not_there),
+    Route("GET", "/v2.1/os-aggregates", aggregates.list_aggregates, "admin"),
+    Route("POST", "/v2.1/os-aggregates", aggregates.create_aggregate, "admin"),
+    Route("GET", "/v2.1/os-aggregates/{id}", aggregates.show_aggregate, "admin"),
+    Route("PUT", "/v2.1/os-aggregates/{id}", aggregates.update_aggregate, "admin"),
+    Route("DELETE", "/v2.1/os-aggregates/{id}", aggregates.delete_aggregate, "admin"),
+    Route("POST", "/v2.1/os-aggregates/{id}/action", aggregates.act, "admin"),
+    Route("GET", "/v2.1/os-server-groups", server_groups.list_groups, "project"),
+    Route("POST", "/v2.1/os-server-groups", server_groups.create_group, "project"),
+    Route("GET", "/v2.1/os-server-groups/{id}", server_groups.show_group),
+    Route("DELETE", "/v2.1/os-server-groups/{id}", server_groups.delete_group),
+    Route("GET", "/v2.1/os-simple-tenant-usage", usage.list_usages, "admin"),
+    Route("GET", "/v2.1/os-simple-tenant-usage/{project_id}", usage.show_usage),
 )
 
 ROUTES = (
@@ -88,6 +109,8 @@ ROUTES = (
     Route("DELETE", "/v2.1/os-keypairs/{name}", keypairs.delete_keypair, "project"),
     Route("GET", "/v2.1/limits", limits.show_limits),
     Route("GET", "/v2.1/os-quota-sets/{project_id}", limits.show_quota),
+    Route("PUT", "/v2.1/os-quota-sets/{project_id}", limits.update_quota, "admin"),
+    Route("DELETE", "/v2.1/os-quota-sets/{project_id}", limits.delete_quota, "admin"),
     Route("GET", "/v2.1/os-quota-sets/{project_id}/defaults", limits.show_defaults),
     Route("GET", "/v2.1/os-quota-sets/{project_id}/detail", limits.show_detail),
     Route("GET", "/v2.1/extensions", extensions.list_extensions),

@@ -23,7 +23,7 @@ async def list_usages(req: Request) -> Reply:
     by_project: dict[str, list[Object]] = {}
     for server in servers:
         by_project.setdefault(ids[namespace_of(server)], []).append(server)
-    detailed = bool(req.number("detailed"))
+    detailed = bool(req.flag("detailed", False))
     usages = [_usage(project, held, start, end, detailed) for project, held in sorted(by_project.items())]
     return Reply({"tenant_usages": usages})
 

@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lichen.apis.openstack.network.filters import Json
-from lichen.apis.openstack.projects import UNLIMITED, hard_limits, limit, namespace_of_project
-from lichen.apis.openstack.reply import Reply
+from lichen.apis.openstack.projects import (
+    UNLIMITED,
+    checked_limits,
+    hard_limits,
+    limit,
+    namespace_of_project,
+    set_hard,
+)
+from lichen.apis.openstack.reply import Reply, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.builtin import NAMESPACE, RESOURCE_QUOTA
 from lichen.kinds.network.floatingip import FloatingIP
@@ -38,6 +47,22 @@ async def show_details(req: Request, project_id: str) -> Reply:
     namespace = await namespace_of_project(req, project_id)
     limits = _limits(await hard_limits(req, namespace))
     return Reply({"quota": {n: await _detail(req, k, namespace, limits[n]) for n, k in _RESOURCES.items()}})
+
+
+async def update_quota(req: Request, project_id: str) -> Reply:
+    wanted = await req.json("quota", dict[str, Any])
+    rest = {key: most for key, most in wanted.items() if key not in ("project_id", "tenant_id", "check_limit", "force")}
+    given = checked_limits(rest, _RESOURCES)
+    hard = {f"count/{_RESOURCES[n].resource}": None if m == UNLIMITED else str(m) for n, m in given.items()}
+    namespace = await set_hard(req, project_id, hard, f"Project {project_id} could not be found.")
+    return Reply({"quota": _limits(await hard_limits(req, namespace))})
+
+
+async def delete_quota(req: Request, project_id: str) -> Reply:
+    """Back to the defaults: no limit."""
+    hard: dict[str, str | None] = {f"count/{kind.resource}": None for kind in _RESOURCES.values()}
+    await set_hard(req, project_id, hard, f"Project {project_id} could not be found.")
+    return no_content()
 
 
 async def list_quotas(req: Request) -> Reply:

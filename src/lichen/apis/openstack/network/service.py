@@ -81,6 +81,8 @@ ROUTES = (
     Route("GET", "/v2.0/extensions/{alias}", extensions.show_extension),
     Route("GET", "/v2.0/quotas", quotas.list_quotas, "admin"),
     Route("GET", "/v2.0/quotas/{project_id}", quotas.show_quota),
+    Route("PUT", "/v2.0/quotas/{project_id}", quotas.update_quota, "admin"),
+    Route("DELETE", "/v2.0/quotas/{project_id}", quotas.delete_quota, "admin"),
     Route("GET", "/v2.0/quotas/{project_id}/default", quotas.show_defaults),
     Route("GET", "/v2.0/quotas/{project_id}/details", quotas.show_details),
     Route("GET", "/v2.0/agents", agents.list_agents, "admin"),

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Server verbs, groups, quotas and application credentials through the openstack command, on a simulated cloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conformance.cloud import Here, a_qcow2, until
+
+
+@pytest.fixture(scope="module")
+def web(cloud: Here) -> str:
+    """A running server, on network blue; there is a network red beside it."""
+    disk = a_qcow2(cloud.folder / "verbs.qcow2")
+    for name in ("first", "second"):
+        cloud.openstack_ok("image", "create", name, "--file", str(disk), "--disk-format", "qcow2")
+    for name, cidr in (("blue", "10.7.0.0/24"), ("red", "10.8.0.0/24")):
+        cloud.openstack_ok("network", "create", name)
+        cloud.openstack_ok("subnet", "create", "--network", name, "--subnet-range", cidr, name)
+    made = a_server(cloud, "web")
+    assert made["status"] == "ACTIVE"
+    return "web"
+
+
+def a_server(cloud: Here, name: str, *more: str) -> Any:
+    boot = ("--image", "first", "--flavor", "m1.tiny", "--network", "blue")
+    return cloud.openstack_json("server", "create", name, *boot, "--wait", *more)
+
+
+def becomes(cloud: Here, name: str, status: str) -> None:
+    def is_so() -> bool:
+        shown = cloud.sdk().compute.find_server(name, ignore_missing=False)
+        shown = cloud.sdk().compute.get_server(shown.id)
+        return shown.status == status and shown.task_state is None
+
+    until(f"{name} is {status}", is_so)
+
+
+@pytest.mark.parametrize(
+    ("there", "status", "back"), [("pause", "PAUSED", "unpause"), ("suspend", "SUSPENDED", "resume")]
+)
+def test_a_server_stands_still_and_goes_on(cloud: Here, web: str, there: str, status: str, back: str):
+    cloud.openstack_ok("server", there, web)
+    becomes(cloud, web, status)
+    cloud.openstack_ok("server", back, web)
+    becomes(cloud, web, "ACTIVE")
+
+
+def test_a_locked_server_is_left_alone_in_both_languages(cloud: Here, web: str):
+    cloud.openstack_ok("server", "lock", "--reason", "mine", web)
+    assert "is locked" in cloud.openstack_refused("server", "stop", web)
+    cloud.openstack_refused("server", "delete", web)
+    token = cloud.openstack_ok("token", "issue", "-f", "value", "-c", "id").strip()
+    alone = ("--kubeconfig", "/dev/null", "--server", cloud.facts.kubernetes_url, "--token", token)
+    where = (*alone, "--certificate-authority", str(cloud.facts.ca_file), "-n", "demo")
+    assert "locked" in cloud.kubectl_refused(*where, "delete", "server", web)
+    cloud.openstack_ok("server", "unlock", web)
+
+
+def test_a_server_is_rebuilt_and_resized_back_and_forth(cloud: Here, web: str):
+    cloud.openstack_ok("server", "rebuild", "--image", "second", "--wait", web)
+    becomes(cloud, web, "ACTIVE")
+    for end in ("revert", "confirm"):
+        cloud.openstack_ok("server", "resize", "--flavor", "m1.small", "--wait", web)
+        becomes(cloud, web, "VERIFY_RESIZE")
+        cloud.openstack_ok("server", "resize", end, web)
+        becomes(cloud, web, "ACTIVE")
+        memory = cloud.object("-n", "demo", "server", web)["status"]["resources"]["memory"]
+        assert memory == {"revert": 128, "confirm": 512}[end]
+    events = [row["Action"] for row in cloud.openstack_json("server", "event", "list", web)]
+    assert events[:5] == ["confirmResize", "resize", "revertResize", "resize", "rebuild"]
+
+
+def test_interfaces_come_and_go_while_it_runs(cloud: Here, web: str):
+    def networks() -> list[str]:
+        return sorted(cloud.openstack_json("server", "show", web)["addresses"])
+
+    cloud.openstack_ok("server", "add", "network", web, "red")
+    until("it is on red", lambda: networks() == ["blue", "red"])
+    cloud.openstack_ok("server", "remove", "network", web, "red")
+    until("it is off red", lambda: networks() == ["blue"])
+
+
+def test_a_group_spreads_its_servers_over_hosts(cloud: Here, web: str):
+    group = cloud.openstack_json("server", "group", "create", "--policy", "anti-affinity", "far")["id"]
+    for number in range(3):
+        a_server(cloud, f"far-{number}", "--hint", f"group={group}")
+    nodes = {cloud.object("-n", "demo", "server", f"far-{number}")["spec"]["node"] for number in range(3)}
+    assert len(nodes) == 3
+
+
+def test_ten_servers_are_made_at_once(cloud: Here, web: str):
+    a_server(cloud, "many", "--min", "10", "--max", "10")
+    made = [row for row in cloud.openstack_json("server", "list") if row["Name"].startswith("many-")]
+    assert [row["Status"] for row in made] == ["ACTIVE"] * 10
+
+
+def test_a_quota_refuses_and_counts_servers_and_pods_together(cloud: Here, web: str):
+    held = len(cloud.openstack_json("server", "list"))
+    cloud.openstack_ok("quota", "set", "--cores", str(held + 1), "demo", cloud="lichen")
+    pod = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "eater", "namespace": "demo"},
+        "spec": {"containers": [{"name": "a", "image": "busybox", "resources": {"requests": {"cpu": "1"}}}]},
+    }  # fmt: skip
+    cloud.kubectl_ok("apply", "-f", "-", input=pod)
+    boot = ("--image", "first", "--flavor", "m1.tiny", "--network", "blue")
+    assert "exceeded quota" in cloud.openstack_refused("server", "create", "more", *boot)
+    cloud.kubectl_ok("-n", "demo", "delete", "pod", "eater")
+    cloud.openstack_ok("quota", "set", "--cores", "-1", "demo", cloud="lichen")
+
+
+def test_an_aggregate_is_a_zone_and_what_a_flavor_asks_for(cloud: Here, web: str):
+    admin = ("lichen",)
+    cloud.openstack_ok("aggregate", "create", "--zone", "far-away", "ssd", cloud=admin[0])
+    cloud.openstack_ok("aggregate", "add", "host", "ssd", "node-1", cloud=admin[0])
+    cloud.openstack_ok("aggregate", "set", "--property", "ssd=true", "ssd", cloud=admin[0])
+    wanted = "aggregate_instance_extra_specs:ssd=true"
+    size = ("--ram", "64", "--vcpus", "1", "--disk", "0", "--property", wanted)
+    cloud.openstack_ok("flavor", "create", *size, "fast", cloud=admin[0])
+    zone = ("get", "node", "node-1", "-o", "jsonpath={.metadata.labels.topology\\.kubernetes\\.io/zone}")
+    until("node-1 is in the zone", lambda: cloud.kubectl_ok(*zone) == "far-away")
+    cloud.openstack_ok(
+        "server", "create", "quick", "--image", "first", "--flavor", "fast", "--network", "blue", "--wait"
+    )
+    assert cloud.object("-n", "demo", "server", "quick")["spec"]["node"] == "node-1"
+    cloud.openstack_ok("aggregate", "remove", "host", "ssd", "node-1", cloud=admin[0])
+    until("node-1 is where it was", lambda: cloud.kubectl_ok(*zone) != "far-away")
+
+
+def test_an_application_credential_logs_in_with_its_role_only(cloud: Here, web: str):
+    made = cloud.openstack_json("application", "credential", "create", "bot", "--role", "reader")
+    env = {
+        "OS_CLOUD": "", "OS_AUTH_TYPE": "v3applicationcredential", "OS_CACERT": str(cloud.facts.ca_file),
+        "OS_AUTH_URL": f"{cloud.facts.openstack_url}/identity/v3", "OS_APPLICATION_CREDENTIAL_ID": made["ID"],
+        "OS_APPLICATION_CREDENTIAL_SECRET": made["Secret"], "OS_REGION_NAME": "RegionOne",
+    }  # fmt: skip
+    assert cloud.run("openstack", "server", "list", **env).code == 0
+    assert cloud.run("openstack", "server", "delete", web, **env).code != 0
+    cloud.openstack_ok("application", "credential", "delete", "bot")
+    assert cloud.run("openstack", "server", "list", **env).code != 0
+
+
+def test_moving_a_server_is_refused_in_words(cloud: Here, web: str):
+    id = cloud.openstack_json("server", "show", web)["id"]
+    assert "do not move between hosts" in cloud.openstack_refused("server", "migrate", id, cloud="lichen")
