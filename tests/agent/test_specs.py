@@ -236,7 +236,7 @@ def test_only_lichens_own_pods_inherit_sockets():
 async def mounted(root: Path, volume: Object, **mount: Any) -> Mount:
     container = {"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/m", **mount}]}
     pod = a_pod(container, volumes=[{"name": "v", **volume}])
-    (found,) = await Volumes(root).mounts(pod, container, find, "token")
+    (found,) = await Volumes(root).mounts(pod, container, find, {"/": "token"})
     return found
 
 

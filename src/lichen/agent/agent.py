@@ -24,7 +24,6 @@ from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.networks import Networks
 from lichen.agent.node import NodeFacts, NodeKeeper
 from lichen.agent.pods import Pods
-from lichen.agent.references import Tokens
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
@@ -82,7 +81,6 @@ class Agent:
         facts: NodeFacts,
         blocks: BlockDriver | None = None,
         shared: Shared | None = None,
-        tokens: Tokens | None = None,
         may_call: Callable[[str], bool] | None = None,
     ) -> None:
         """images: directory of images' bytes by id. root: the agent's own directory. blocks: where volumes are, None:
@@ -103,7 +101,7 @@ class Agent:
         self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock) if blocks is not None else None
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
-            root=root, host_ip=host_ip, engine=engine, tokens=tokens, recorder=self._recorder,
+            root=root, host_ip=host_ip, engine=engine, recorder=self._recorder,
         )  # fmt: skip
         self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
         self.ready = asyncio.Event()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from lichen.agent.pod_spec import Find
 from lichen.kinds.builtin import CONFIG_MAP, SECRET
 from lichen.model.data import Object
-from lichen.model.errors import NotFound, Permanent
+from lichen.model.errors import NotFound
 from lichen.model.meta import namespace_of
 from lichen.model.state import State
 
@@ -16,10 +16,19 @@ Tokens = Callable[[Object, Object], Awaitable[str]]
 """(pod, the serviceAccountToken projection) → a token of the pod's service account."""
 
 
-class References:
-    """Reads through State. tokens: how this node gets tokens for pods, if it can."""
+def token_key(projection: Object) -> str:
+    """What tells one serviceAccountToken projection of a pod from another."""
+    return f"{projection.get('audience') or ''}/{projection.get('expirationSeconds') or ''}"
 
-    def __init__(self, state: State, tokens: Tokens | None = None) -> None:
+
+def mounts_tokens(pod: Object, container: Object) -> bool:
+    return any("serviceAccountToken" in source for source in _sources(pod, container))
+
+
+class References:
+    """Reads through State. tokens: how this node gets tokens for pods."""
+
+    def __init__(self, state: State, tokens: Tokens) -> None:
         self._state = state
         self._tokens = tokens
 
@@ -30,14 +39,14 @@ class References:
             found[kind, name] = await self._read(kind, name, namespace_of(pod))
         return lambda kind, name: found.get((kind, name))
 
-    async def token(self, pod: Object, container: Object) -> str:
-        """A token, if the container mounts one, else "". Permanent (FailedMount): there is none to have."""
+    async def tokens(self, pod: Object, container: Object) -> dict[str, str]:
+        """The tokens that the container mounts, by `token_key`. Permanent (FailedMount): there is none to have."""
+        found: dict[str, str] = {}
         for source in _sources(pod, container):
-            if "serviceAccountToken" in source:
-                if self._tokens is None:
-                    raise Permanent("FailedMount", "service account tokens cannot be had on this node")
-                return await self._tokens(pod, source["serviceAccountToken"])
-        return ""
+            projection = source.get("serviceAccountToken")
+            if projection is not None and token_key(projection) not in found:
+                found[token_key(projection)] = await self._tokens(pod, projection)
+        return found
 
     async def _read(self, kind: str, name: str, namespace: str) -> Object | None:
         try:

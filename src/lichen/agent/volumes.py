@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from lichen.agent.pod_spec import Find, field_value, pairs_of, resource_value
+from lichen.agent.references import token_key
 from lichen.drivers.base import Mount
 from lichen.model.data import Object
 from lichen.model.errors import Permanent
@@ -17,6 +19,8 @@ from lichen.model.meta import namespace_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 
 MOUNT_ERROR = "FailedMount"
+Tokens = Mapping[str, str]
+_NONE: Tokens = {}
 _OWN = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
 
 
@@ -26,9 +30,9 @@ class Volumes:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def mounts(self, pod: Object, container: Object, find: Find, token: str = "") -> list[Mount]:
-        """Make what the container mounts. token: for serviceAccountToken projections. Permanent (FailedMount)."""
-        return await asyncio.to_thread(self._mounts, pod, container, find, token)
+    async def mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens = _NONE) -> list[Mount]:
+        """Make what the container mounts. tokens: by `token_key`. Permanent (FailedMount)."""
+        return await asyncio.to_thread(self._mounts, pod, container, find, tokens)
 
     async def remove(self, pod_uid: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self._root / pod_uid, True)
@@ -39,21 +43,21 @@ class Volumes:
             lambda: [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
         )
 
-    def _mounts(self, pod: Object, container: Object, find: Find, token: str) -> list[Mount]:
+    def _mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens) -> list[Mount]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
         mounts = []
         for mount in container.get("volumeMounts") or []:
             volume = volumes.get(mount["name"])
             if volume is None:
                 raise Permanent(MOUNT_ERROR, f"volume {mount['name']} is not declared")
-            source = self._make(pod, volume, find, token)
+            source = self._make(pod, volume, find, tokens)
             if mount.get("subPath"):
                 source = _sub_path(source, mount["subPath"])
             read_only = bool(mount.get("readOnly")) or not ("emptyDir" in volume or "hostPath" in volume)
             mounts.append(Mount(str(source), mount["mountPath"], read_only))
         return mounts
 
-    def _make(self, pod: Object, volume: Object, find: Find, token: str) -> Path:
+    def _make(self, pod: Object, volume: Object, find: Find, tokens: Tokens) -> Path:
         if "hostPath" in volume:
             return _host_path(pod, volume["hostPath"])
         if not any(source in volume for source in _OWN):
@@ -64,30 +68,33 @@ class Volumes:
         if "emptyDir" in volume:
             path.chmod(0o777)
             return path
-        files = _files(pod, volume, find, token)
+        files = _files(pod, volume, find, tokens)
+        if tokens:
+            path.parent.chmod(0o700)  # a token is for the pod, which does not come by this way, and for nobody else
         mode = _default_mode(volume)
         for name, (content, own_mode) in files.items():
             _write(path, name, content, own_mode if own_mode is not None else mode)
         return path
 
 
-def _files(pod: Object, volume: Object, find: Find, token: str) -> dict[str, tuple[bytes, int | None]]:
+def _files(pod: Object, volume: Object, find: Find, tokens: Tokens) -> dict[str, tuple[bytes, int | None]]:
     if "projected" in volume:
         files: dict[str, tuple[bytes, int | None]] = {}
         for source in volume["projected"].get("sources") or []:
-            files |= _source_files(pod, source, find, token)
+            files |= _source_files(pod, source, find, tokens)
         return files
-    return _source_files(pod, volume, find, token)
+    return _source_files(pod, volume, find, tokens)
 
 
-def _source_files(pod: Object, source: Object, find: Find, token: str) -> dict[str, tuple[bytes, int | None]]:
+def _source_files(pod: Object, source: Object, find: Find, tokens: Tokens) -> dict[str, tuple[bytes, int | None]]:
     for key, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
         if key in source:
             return _content(source[key], kind, find)
     if "downwardAPI" in source:
         return {item["path"]: (_downward(pod, item), item.get("mode")) for item in source["downwardAPI"]["items"]}
     if "serviceAccountToken" in source:
-        return {source["serviceAccountToken"]["path"]: (token.encode(), 0o600)}
+        projection = source["serviceAccountToken"]
+        return {projection["path"]: (tokens[token_key(projection)].encode(), None)}
     raise Permanent(MOUNT_ERROR, f"volume source {', '.join(source)} is not supported yet")
 
 

@@ -40,6 +40,7 @@ class World:
     ) -> None:
         self.state = state
         self.clock = clock
+        self.root_ca = ""  # PEM of the API's authority, "" where it has none
         self.recorder = recorder or Recorder(state, clock, "lichen-controllers")
         self._informer = informer
         self._informers: dict[Kind, Informer] = {}

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lichen.controllers.base import Key, Mapper, World
-from lichen.kinds.builtin import CRD, EVENT, NAMESPACE, POD, SERVICE_ACCOUNT
+from lichen.kinds.builtin import CONFIG_MAP, CRD, EVENT, NAMESPACE, POD, SERVICE_ACCOUNT
 from lichen.kinds.catalog import Catalog
 from lichen.kinds.installed import is_established, stored_kind
 from lichen.model.data import Object
 from lichen.model.errors import Conflict, Forbidden, MethodNotAllowed, NotFound
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import is_deleting, name_of, namespace_of, with_condition
+from lichen.model.names import ROOT_CA
 from lichen.planning.namespaces import remaining_conditions
-from lichen.planning.steps import Create, patch_status
+from lichen.planning.steps import Create, Patch, patch_status
 
 FINALIZER = "kubernetes"
 LOOK_AGAIN = 1.0
@@ -31,7 +32,11 @@ class NamespaceController:
         self.accounts = world.informer(SERVICE_ACCOUNT)
         self.definitions = world.informer(CRD)
         self.builtin = [k for k in Catalog().all_kinds() if k.namespaced and {"list", "delete"} <= set(k.verbs)]
-        self.watches: Mapping[Kind, Mapper] = {SERVICE_ACCOUNT: lambda obj: [("", namespace_of(obj))]}
+        self.configs = world.informer(CONFIG_MAP)
+        self.watches: Mapping[Kind, Mapper] = {
+            SERVICE_ACCOUNT: lambda obj: [("", namespace_of(obj))],
+            CONFIG_MAP: lambda obj: [("", namespace_of(obj))] if name_of(obj) == ROOT_CA else [],
+        }
 
     async def reconcile(self, key: Key) -> float | None:
         namespace = self.namespaces.get(key[1])
@@ -41,7 +46,18 @@ class NamespaceController:
             return await self._empty(namespace)
         if self.accounts.get("default", key[1]) is None:
             await self.world.apply([Create(SERVICE_ACCOUNT, new_object(SERVICE_ACCOUNT, "default", key[1]))])
+        await self._publish_authority(key[1])
         return None
+
+    async def _publish_authority(self, namespace: str) -> None:
+        """By which whoever is in a pod trusts the API."""
+        if not self.world.root_ca:
+            return
+        held, data = self.configs.get(ROOT_CA, namespace), {"ca.crt": self.world.root_ca}
+        if held is None:
+            await self.world.apply([Create(CONFIG_MAP, {**new_object(CONFIG_MAP, ROOT_CA, namespace), "data": data})])
+        elif held.get("data") != data:
+            await self.world.apply([Patch(CONFIG_MAP, ROOT_CA, namespace, {"data": data})])
 
     async def _empty(self, namespace: Object) -> float | None:
         """Delete all that is in it; let it go when nothing is left; else say in its conditions what is."""

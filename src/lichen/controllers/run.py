@@ -14,10 +14,12 @@ from lichen.runtime.events import Recorder
 from lichen.runtime.manager import Manager
 
 
-async def manage(state: State, clock: Clock) -> None:
+async def manage(state: State, clock: Clock, *, root_ca: str = "") -> None:
+    """root_ca: PEM of the API's authority, which every namespace is told."""
     manager = Manager(state, clock)
     recorder = Recorder(state, clock, "lichen-controllers")
     world = World(state, clock, manager.informer, recorder)
+    world.root_ca = root_ca
     for make in RECONCILERS:
         reconciler = make(world)
         manager.control(reconciler.name, reconciler.reconcile, reconciler.kind, reconciler.watches)

@@ -22,9 +22,10 @@ def run(settings: Settings) -> int:
         async with own_cloud(settings, "controllers") as cloud:
             state = cloud.state
             clock = SystemClock()
+            root_ca = (settings.tls_dir / "ca.crt").read_text()
             await until_first(
                 stopped.wait(),
-                manage(state, clock),
+                manage(state, clock, root_ca=root_ca),
                 ImageBytes(state, ImageStore(settings.images_dir), clock).run(),
                 ensure_system_pods(state, settings),
             )

@@ -71,7 +71,12 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
         serving(openstack, sockets["openstack"], listener_files(settings, "openstack")),
     ):
         write_cloud_file(settings)
-        works = [core.run(), manage(session, clock), ImageBytes(session, ImageStore(settings.images_dir), clock).run()]
+        root_ca = (settings.tls_dir / "ca.crt").read_text()
+        works = [
+            core.run(),
+            manage(session, clock, root_ca=root_ca),
+            ImageBytes(session, ImageStore(settings.images_dir), clock).run(),
+        ]
         await until_first(stopped.wait(), *works, *(agent.run() for agent in agents.values()))
 
 

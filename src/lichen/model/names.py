@@ -35,6 +35,8 @@ NODE_FINALIZER = "lichen.dev/node"
 """Finalizer: the node has still to let go of what it runs for the object."""
 
 SYSTEM_NAMESPACE = "lichen-system"
+ROOT_CA = "kube-root-ca.crt"
+"""The ConfigMap in every namespace that holds the authority of the API's certificate."""
 CLUSTER_NETWORK = "cluster"
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -363,3 +363,27 @@ async def test_reviews_answer_as_the_authorizer_would(world: World):
     wanted = {"verb": "list", "resource": "services"}
     answer = await world.ask(await world.admin(), builtin.SUBJECT_ACCESS_REVIEW, {**node, "resourceAttributes": wanted})
     assert answer["status"]["allowed"] is True
+
+
+async def test_a_node_gets_tokens_for_its_own_pods_only(world: World):
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    node = world.kernel.acting(await world.kernel.authenticate(token))
+    await world.state.create(SERVICE_ACCOUNT, new_object(SERVICE_ACCOUNT, "robot", "default"))
+    await world.state.create(SERVICE_ACCOUNT, new_object(SERVICE_ACCOUNT, "other", "default"))
+    for name in ("n1", "n2"):
+        containers = [{"name": "c", "image": "busybox"}]
+        spec = {"nodeName": name, "serviceAccountName": "robot", "containers": containers}
+        await world.state.create(POD, new_object(POD, f"of-{name}", "default", spec))
+
+    async def ask(account: str, **bound: str) -> str:
+        metadata = {"name": account, "namespace": "default"}
+        body = {"metadata": metadata, "spec": {"boundObjectRef": {"kind": "Pod", **bound} if bound else {}}}
+        return str((await node.create(SERVICE_ACCOUNT, body, subresource="token"))["status"]["token"])
+
+    robot = await world.kernel.authenticate(await ask("robot", name="of-n1"))
+    assert robot.name == "system:serviceaccount:default:robot"
+    for account, bound in (("robot", {"name": "of-n2"}), ("other", {"name": "of-n1"}), ("robot", {})):
+        with pytest.raises(Forbidden):
+            await ask(account, **bound)
+    with pytest.raises(Conflict):
+        await ask("robot", name="of-n1", uid="another")

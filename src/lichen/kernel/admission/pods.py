@@ -6,6 +6,7 @@ from __future__ import annotations
 from lichen.kernel.admission import Request, refused
 from lichen.kernel.admission.namespaces import POD_SECURITY
 from lichen.kernel.admission.podsecurity import violations
+from lichen.kernel.admission.podtokens import mount_token
 from lichen.kinds.builtin import NAMESPACE, POD, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE_ACCOUNT
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
@@ -31,6 +32,7 @@ class Pods:
             await self._fill_priority(request, spec)
             _fill_tolerations(spec)
             await self._check_runtime(request, spec)
+            await self._fill_token(request, spec)
             await self._check_security(request, spec)
         elif not request.subresource and request.old is not None and spec != request.old["spec"]:
             await self._check_security(request, spec)
@@ -44,6 +46,18 @@ class Pods:
             except NotFound:
                 said = f"error looking up service account {request.namespace}/{account}"
                 raise refused(request, f'{said}: serviceaccount "{account}" not found') from None
+
+    async def _fill_token(self, request: Request, spec: Object) -> None:
+        """Mount a token of the account into every container, unless pod or account say no; host processes have none."""
+        automount = spec.get("automountServiceAccountToken")
+        if automount is None:
+            try:
+                account = await request.state.get(SERVICE_ACCOUNT, spec["serviceAccountName"], request.namespace)
+                automount = account.get("automountServiceAccountToken")
+            except NotFound:
+                automount = None
+        if automount is not False and spec.get("runtimeClassName") != PROCESS:
+            mount_token(spec)
 
     async def _fill_priority(self, request: Request, spec: Object) -> None:
         name = spec.get("priorityClassName")

@@ -58,7 +58,7 @@ class Identity:
         self._passwords = Passwords(keys.digest, now, cost)
         self._credentials = Credentials(store, self.directory, self._passwords, now)
         self._delegations = Delegations(store, self.directory, self._passwords, now)
-        self._accounts = ServiceAccountTokens(self._tokens, now)
+        self._accounts = ServiceAccountTokens(self._tokens, now, store)
         self._reviews = Reviews(self._authenticator, self.authorizer)
         self._login = Login(
             store, self.directory, self._tokens, self._authenticator, self._credentials, self._delegations, now,

@@ -8,11 +8,13 @@ from typing import Any
 from lichen.kernel.access import Clock
 from lichen.kernel.identity import times
 from lichen.kernel.identity.tokens import AUDIENCE, Claims, Tokens, new_audit_id
+from lichen.kinds.builtin import POD
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Cause, Invalid
+from lichen.model.errors import BadRequest, Cause, Conflict, Forbidden, Invalid
 from lichen.model.meta import name_of, namespace_of, uid_of
-from lichen.model.state import Caller
+from lichen.model.state import Caller, State
 
+NODE = "system:node:"
 LEAST_SECONDS = 600
 MOST_SECONDS = 48 * 3600
 
@@ -20,7 +22,8 @@ MOST_SECONDS = 48 * 3600
 class ServiceAccountTokens:
     """Signs tokens that stand for no user."""
 
-    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, clock: Clock, store: State) -> None:
+        self._store = store
         self._tokens = tokens
         self._clock = clock
 
@@ -31,6 +34,7 @@ class ServiceAccountTokens:
         if not isinstance(audiences, list) or not all(isinstance(a, str) for a in audiences):
             raise BadRequest("spec.audiences: must be a list of strings")
         bound = _mapping(spec.get("boundObjectRef"), "spec.boundObjectRef")
+        await self._check_bound(caller, account, bound)
         now = self._clock.now()
         claims = Claims(
             sub=f"system:serviceaccount:{namespace_of(account)}:{name_of(account)}",
@@ -49,6 +53,24 @@ class ServiceAccountTokens:
         api = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
         return {**api, "metadata": metadata, "spec": kept, "status": status}
 
+    async def _check_bound(self, caller: Caller, account: Object, bound: Object) -> None:
+        """What a token is bound to must be there; a node gets tokens for its own pods only. NotFound, Conflict,
+        Forbidden."""
+        node = caller.name.removeprefix(NODE) if caller.name.startswith(NODE) else ""
+        name, uid = str(bound.get("name") or ""), bound.get("uid")
+        if bound.get("kind") != "Pod" or not name:
+            if node:
+                raise _refused(caller, account, "it must be bound to a pod")
+            return
+        pod = await self._store.get(POD, name, namespace_of(account))
+        if uid and uid != uid_of(pod):
+            raise Conflict(f'pods "{name}" has another uid than {uid}', kind="pods", name=name)
+        of_pod = pod["spec"].get("serviceAccountName") or "default"
+        if of_pod != name_of(account):
+            raise _refused(caller, account, f"pod {name} has the service account {of_pod}")
+        if node and pod["spec"].get("nodeName") != node:
+            raise _refused(caller, account, f"pod {name} is not bound to {node}")
+
     def system(self, name: str, groups: tuple[str, ...] = (), seconds: float = 3600.0) -> str:
         """A token for one of our processes: `system:node:a` of group `system:nodes`, `system:lichen-controllers`…"""
         now = self._clock.now()
@@ -56,6 +78,12 @@ class ServiceAccountTokens:
             sub=name, iat=now, exp=now + seconds, jti=new_audit_id(), lichen="system", groups=list(groups)
         )  # fmt: skip
         return self._tokens.sign(claims)
+
+
+def _refused(caller: Caller, account: Object, why: str) -> Forbidden:
+    name = name_of(account)
+    message = f'serviceaccounts "{name}" is forbidden: {caller.name} may not have this token: {why}'
+    return Forbidden(message, kind="serviceaccounts", name=name)
 
 
 def _seconds(wanted: Any) -> int:
