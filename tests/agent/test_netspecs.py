@@ -12,6 +12,7 @@ from lichen.agent.netspecs import (
     port_spec,
     router_spec,
     rules_on,
+    service_names,
     service_rules,
     subnets_known,
 )
@@ -200,3 +201,18 @@ def test_a_router_is_what_is_behind_it_its_way_out_and_what_floats():
     assert network_spec(a_net(), [a_subnet()], [inner]).leases == ()
     router["spec"]["adminStateUp"] = False
     assert router_spec(router, [inner, outer], subnets, []) == RouterSpec("r")
+
+
+def test_services_are_named_where_they_can_be_reached():
+    rules = (ServiceRule(NETWORK_ID, "10.96.0.7", "TCP", 80, (("10.0.0.5", 8080),)),)
+    services = [a_service(), a_service("far", "10.96.0.8"), a_service("db", "None")]
+    for service in services:
+        service["spec"]["clusterIPs"] = [service["spec"]["clusterIP"]]
+    here, elsewhere = an_endpoint("10.0.0.5", "u"), an_endpoint("10.0.0.6", "v")
+    here["hostname"] = "db-0"
+    slices = [a_slice(here, elsewhere, name="db")]
+    assert service_names(services, slices, {"u": NETWORK_ID, "v": "other"}, rules) == (
+        ("db-0.db.demo.svc.cluster.local", "10.0.0.5"),
+        ("db.demo.svc.cluster.local", "10.0.0.5"),
+        ("web.demo.svc.cluster.local", "10.96.0.7"),
+    )

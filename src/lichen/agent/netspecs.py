@@ -27,6 +27,7 @@ from lichen.model.data import Object
 from lichen.model.meta import labels_of, name_of, namespace_of
 
 ROUTER_INTERFACE = "network:router_interface"
+CLUSTER_DOMAIN = "cluster.local"
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -170,6 +171,30 @@ def rules_on(networks: Iterable[str], by_network: Mapping[str, tuple[ServiceRule
             own[key] = ServiceRule(network, rule.ip, rule.protocol, rule.port, endpoints)
         result += own.values()
     return tuple(result)
+
+
+def service_names(
+    services: Iterable[Object], slices: Iterable[Object], network_of: Mapping[str, str], rules: Iterable[ServiceRule]
+) -> tuple[tuple[str, str], ...]:
+    """`(name, address)` of the services that have rules on a network (all rules are of one), and for those without an
+    address of their own (headless) the addresses of their endpoints on it."""
+    network = next((rule.network_id for rule in rules), "")
+    here = {rule.ip for rule in rules}
+    headless: dict[tuple[str, str], str] = {}
+    names: set[tuple[str, str]] = set()
+    for service in services:
+        name = f"{name_of(service)}.{namespace_of(service)}.svc.{CLUSTER_DOMAIN}"
+        if service["spec"].get("clusterIP") == "None":
+            headless[namespace_of(service), name_of(service)] = name
+        names.update((name, ip) for ip in service["spec"].get("clusterIPs") or () if ip in here)
+    for piece in slices:
+        owner = headless.get((namespace_of(piece), labels_of(piece).get(SERVICE_NAME, "")))
+        for endpoint in piece.get("endpoints") or () if owner else ():
+            is_ready = (endpoint.get("conditions") or {}).get("ready") is not False
+            if is_ready and network_of.get((endpoint.get("targetRef") or {}).get("uid", ""), "") in ("", network):
+                said = [f"{endpoint['hostname']}.{owner}"] if endpoint.get("hostname") else []
+                names.update((name, ip) for ip in endpoint.get("addresses") or () for name in [str(owner), *said])
+    return tuple(sorted(names))
 
 
 def _rules(service: Object, pieces: list[Object], network_of: Mapping[str, str]) -> Iterable[ServiceRule]:

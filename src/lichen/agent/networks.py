@@ -44,6 +44,7 @@ class Networks:
         self._applied: dict[str, NetworkSpec] = {}
         self._rules: tuple[ServiceRule, ...] | None = None
         self._groups: tuple[GroupSpec, ...] | None = None
+        self._names: dict[str, tuple[tuple[str, str], ...]] = {}
         self._plugged: dict[str, str] = {}
         self._filters: dict[str, PortSpec] = {}
         self._grouping = asyncio.Lock()
@@ -154,6 +155,10 @@ class Networks:
             if rules != self._rules:
                 await self.driver.ensure_services(rules)
                 self._rules = rules
+            names = self._topology.names(frozenset(self._applied))
+            if names != self._names:
+                await self.driver.ensure_names(names)
+                self._names = names
         elif key == GROUPS:
             await self._ensure_groups()
         elif key == ROUTERS:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lichen.agent.netspecs import CLUSTER_DOMAIN
 from lichen.drivers.base import ContainerSpec, Mount, PodSpec
 from lichen.model.data import Object
 from lichen.model.errors import Permanent
@@ -24,10 +25,15 @@ _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.\-][\w.\-]*)\)")
 _FIELD_KEY = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
-def pod_spec(pod: Object, port_id: str, runtime: str) -> PodSpec:
-    """The sandbox."""
+def pod_spec(pod: Object, port_id: str, runtime: str, name_server: str = "") -> PodSpec:
+    """The sandbox. name_server: the one of its network, "" if it has none."""
     spec = pod["spec"]
     dns = spec.get("dnsConfig") or {}
+    servers, searches = list(dns.get("nameservers") or ()), list(dns.get("searches") or ())
+    if name_server and (spec.get("dnsPolicy") or "ClusterFirst").startswith("ClusterFirst"):
+        cluster = f"svc.{CLUSTER_DOMAIN}"
+        servers = [name_server, *servers]
+        searches = [f"{namespace_of(pod)}.{cluster}", cluster, CLUSTER_DOMAIN, *searches]
     return PodSpec(
         uid=uid_of(pod),
         namespace=namespace_of(pod),
@@ -35,8 +41,8 @@ def pod_spec(pod: Object, port_id: str, runtime: str) -> PodSpec:
         hostname=(spec.get("hostname") or name_of(pod))[:63].rstrip("-."),
         host_network=bool(spec.get("hostNetwork")),
         port_id=port_id,
-        dns_nameservers=tuple(dns.get("nameservers") or ()),
-        dns_searches=tuple(dns.get("searches") or ()),
+        dns_nameservers=tuple(servers),
+        dns_searches=tuple(searches),
         labels=labels_of(pod),
         runtime=runtime,
         privileged=any((c.get("securityContext") or {}).get("privileged") for c in container_specs(pod)),

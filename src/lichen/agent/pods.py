@@ -14,13 +14,12 @@ from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, pod_spec
 from lichen.agent.probes import Prober, speak
-from lichen.agent.references import References, mounts_tokens
+from lichen.agent.references import References, Tokens
 from lichen.agent.reporting import patch_status
 from lichen.agent.sources import Sources
-from lichen.agent.tokens import PodTokens
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
-from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver, PodState, PortSpec, Reachable
+from lichen.drivers.base import ContainerState, PodDriver, PodState, PortSpec, Reachable
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import LichenError, NotFound, Permanent, Temporary
@@ -56,6 +55,7 @@ class Pods:
         root: Path,
         host_ip: str = "",
         engine: str = "containerd",
+        tokens: Tokens | None = None,
         recorder: Recorder,
     ) -> None:
         self.drivers = drivers
@@ -66,8 +66,7 @@ class Pods:
         self._state = state
         self._networks = networks
         self._sources = sources
-        self._tokens = PodTokens(state, clock)
-        self._references = References(state, self._tokens)
+        self._references = References(state, tokens)
         self._clock = clock
         self._host_ip = host_ip
         self._engine = engine
@@ -169,15 +168,13 @@ class Pods:
             if pod is None:
                 return None
             self._uids[place] = (uid_of(pod), _runtime(pod))
-            actual = await self._gather(pod)
-            renewal = await self._renew_tokens(pod, actual)
-            steps = plan_pod(pod, actual, self._clock.now())
+            steps = plan_pod(pod, await self._gather(pod), self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, pod, steps)
             if plan.Release() in steps:
                 return None
             if settled:
-                waits = [step.until for step in steps if isinstance(step, plan.Wait)] + renewal
+                waits = [step.until for step in steps if isinstance(step, plan.Wait)]
                 return max(0.0, min(waits) - self._clock.now()) if waits else None
         raise Temporary(f"Pod {place[1]} does not settle.", delay=5.0)
 
@@ -265,11 +262,16 @@ class Pods:
         port = self._port(uid_of(pod))
         port_id = port["spec"]["id"] if port is not None and _needs_port(pod) else ""
         try:
-            await driver.start_sandbox(pod_spec(pod, port_id, _runtime(pod)))
+            await driver.start_sandbox(pod_spec(pod, port_id, _runtime(pod), self._name_server(port)))
         except (Temporary, Permanent) as error:
             self._failed(pod, "", "FailedCreatePodSandBox", error)
         else:
             self._succeeded(uid_of(pod), "")
+
+    def _name_server(self, port: Object | None) -> str:
+        """The address at which the port's network answers questions for names."""
+        spec = self._networks.spec(port) if port is not None else None
+        return spec.gateway if spec is not None else ""
 
     async def _start_container(self, pod: Object, driver: PodDriver, step: plan.StartContainer) -> None:
         uid = uid_of(pod)
@@ -280,13 +282,14 @@ class Pods:
             self._events.pulled(pod, spec)
             reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
-            tokens = await self._references.tokens(pod, spec)
-            mounts = await self.volumes.mounts(pod, spec, find, tokens)
+            token = await self._references.token(pod, spec)
+            mounts = await self.volumes.mounts(pod, spec, find, token)
             state = (await driver.discover()).get(uid)
             container = container_spec(pod, spec, mounts, find, self._host_ip, self._ips(pod, state))
             reason = "RunContainerError"
             port = self._port(uid)
-            sandbox = pod_spec(pod, port["spec"]["id"] if port is not None else "", _runtime(pod))
+            port_id = port["spec"]["id"] if port is not None else ""
+            sandbox = pod_spec(pod, port_id, _runtime(pod), self._name_server(port))
             await driver.remove_container(uid, step.name)
             await driver.start_container(sandbox, container, attempt=step.attempt)
         except (Temporary, Permanent) as error:
@@ -294,23 +297,6 @@ class Pods:
         else:
             self._events.started(pod, step.name)
             self._succeeded(uid, step.name)
-
-    async def _renew_tokens(self, pod: Object, actual: plan.PodActual) -> list[float]:
-        """Renew the tokens of running containers if it is time; when it will be time again, [] for never."""
-        running = {container.name for container in actual.containers if container.phase == ContainerPhase.RUNNING}
-        bearing = [c for c in container_specs(pod) if c["name"] in running and mounts_tokens(pod, c)]
-        if not bearing:
-            return []
-        uid = uid_of(pod)
-        if self._tokens.due(uid) <= self._clock.now():
-            self._tokens.begin(uid)
-            try:
-                for spec in bearing:
-                    find, tokens = await self._references.of(pod, spec), await self._references.tokens(pod, spec)
-                    await self.volumes.mounts(pod, spec, find, tokens)
-            except (LichenError, OSError) as error:
-                log.warning("pod %s: its tokens cannot be renewed: %s", uid, error)
-        return [self._tokens.due(uid)]
 
     async def _have_image(self, driver: PodDriver, spec: Object) -> None:
         image = spec.get("image") or ""
@@ -357,7 +343,6 @@ class Pods:
 
     async def _clear(self, uid: str) -> None:
         self._prober.forget(uid)
-        self._tokens.forget(uid)
         self._failures.pop(uid, None)
         await self.volumes.remove(uid)
 

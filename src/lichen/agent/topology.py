@@ -19,6 +19,7 @@ from lichen.agent.netspecs import (
     port_spec,
     router_spec,
     rules_on,
+    service_names,
     service_rules,
     subnets_known,
 )
@@ -53,6 +54,7 @@ class Topology:
         self._sources = sources
         self._specs: dict[str, NetworkSpec] = {}
         self._rules: dict[str, tuple[ServiceRule, ...]] | None = None
+        self._owners: dict[str, str] = {}
         self._groups: dict[str, GroupSpec] = {}
         self._dirty: set[str] = set()
         self._dirty_ports: set[str] = set()
@@ -102,15 +104,21 @@ class Topology:
     def rules(self, networks: frozenset[str]) -> tuple[ServiceRule, ...]:
         """The service rules of a node that has these networks."""
         if self._rules is None:
-            owners = {
+            self._owners = {
                 port["spec"].get("deviceId") or "": port["spec"].get("networkId") or ""
                 for port in self._sources.ports.items.values()
                 if port["spec"].get("deviceOwner") == "pod"
             }
             self._rules = service_rules(
-                self._sources.services.items.values(), self._sources.slices.items.values(), owners
+                self._sources.services.items.values(), self._sources.slices.items.values(), self._owners
             )
         return rules_on(networks, self._rules)
+
+    def names(self, networks: frozenset[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+        """What the services are called, on each of these networks."""
+        services, slices = self._sources.services.items.values(), self._sources.slices.items.values()
+        by_network = {network_id: self.rules(frozenset({network_id})) for network_id in networks}
+        return {id: service_names(services, slices, self._owners, rules) for id, rules in by_network.items()}
 
     def groups(self, wanted: Iterable[str]) -> tuple[GroupSpec, ...]:
         """These security groups and all that their rules name. One that is not known yet is left out."""

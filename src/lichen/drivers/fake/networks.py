@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from lichen.drivers.base import ContainerPhase, GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
 from lichen.drivers.fake.machine import FakeMachine
@@ -59,6 +60,9 @@ class FakeNetworks:
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         self._machine.services = rules
+
+    async def ensure_names(self, names: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
+        self._machine.names = dict(names)
 
     async def cleanup(self) -> None:
         self._machine.networks.clear()

@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from lichen.drivers.linuxnet.names import GATEWAY
 from lichen.model.errors import Temporary
 
 LEASE_SECONDS = 86400
-CONFIG, LEASES, HOSTS, PID = "dnsmasq.conf", "leases", "hosts", "dnsmasq.pid"
+CONFIG, LEASES, HOSTS, NAMES, PID = "dnsmasq.conf", "leases", "hosts", "names", "dnsmasq.pid"
+CLUSTER_DOMAIN = "cluster.local"
 
 
 def config_text(network: NetworkSpec, folder: Path) -> str:
@@ -39,6 +41,8 @@ def config_text(network: NetworkSpec, folder: Path) -> str:
         f"pid-file={folder / PID}",
         f"dhcp-hostsfile={folder / LEASES}",
         f"addn-hosts={folder / HOSTS}",
+        f"addn-hosts={folder / NAMES}",
+        f"local=/{CLUSTER_DOMAIN}/",
         "leasefile-ro",
         "dhcp-authoritative",
         "dhcp-ignore=tag:!known",
@@ -87,6 +91,15 @@ def hosts_text(network: NetworkSpec) -> str:
     return "".join(f"{address} {name}\n" for address, name in pairs)
 
 
+def name(pairs: Iterable[tuple[str, str]], folder: Path) -> None:
+    """Say these names too, if the network has a name server."""
+    if folder.exists():
+        text = "".join(f"{address} {name}\n" for name, address in sorted(pairs))
+        running = _find(folder)
+        if _write(folder / NAMES, text) and running is not None:
+            os.kill(running.pid, signal.SIGHUP)
+
+
 def ensure(network: NetworkSpec, netns: Path, folder: Path) -> pidfd.ProcessId | None:
     """Run dnsmasq as the network wants it, or not at all (None) if no subnet has DHCP."""
     if not served(network):
@@ -94,7 +107,8 @@ def ensure(network: NetworkSpec, netns: Path, folder: Path) -> pidfd.ProcessId |
         return None
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
     files = {CONFIG: config_text(network, folder), LEASES: leases_text(network), HOSTS: hosts_text(network)}
-    changed = {name for name, text in files.items() if _write(folder / name, text)}
+    (folder / NAMES).touch(0o644)
+    changed = {file for file, text in files.items() if _write(folder / file, text)}
     running = _find(folder)
     if running and CONFIG in changed:
         stop(folder, keep=True)

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -43,6 +43,7 @@ class LinuxNetworks:
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
         self._groups: dict[str, str] = {}  # security group id → the nft text it has
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
+        self._said: Mapping[str, tuple[tuple[str, str], ...]] = {}
         self._way_out = False
         self._keepers = Keepers(self._mend)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,9 @@ class LinuxNetworks:
 
     async def ensure_services(self, rules: tuple[ServiceRule, ...]) -> None:
         await self._do(self._ensure_services, rules)
+
+    async def ensure_names(self, names: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
+        await self._do(self._ensure_names, dict(names))
 
     async def reach(self, network_id: str, ip: str, port: int, data: bytes) -> bytes:
         """What a port of the network answers, asked from the network's own namespace. OSError."""
@@ -140,7 +144,10 @@ class LinuxNetworks:
             nft.apply(rules.way_out(self._names.namespace, self._names.hosts))
             self._way_out = True
         self._apply_services(network.id)
-        return dhcp.ensure(network, netns, self._folder(network.id))
+        process = dhcp.ensure(network, netns, self._folder(network.id))
+        if network.id in self._said:
+            dhcp.name(self._said[network.id], self._folder(network.id))
+        return process
 
     def _remove_network(self, network_id: str) -> None:
         with links.netlink() as route:
@@ -245,6 +252,12 @@ class LinuxNetworks:
         networks, _ = self._discover()
         for network_id in networks:
             self._apply_services(network_id)
+
+    def _ensure_names(self, names: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
+        self._said = names
+        networks, _ = self._discover()
+        for network_id in networks:
+            dhcp.name(names.get(network_id, ()), self._folder(network_id))
 
     def _apply_services(self, network_id: str) -> None:
         text = rules.services(self._names.namespace, self._rules.get(network_id, ()))
