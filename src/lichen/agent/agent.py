@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lichen.agent.app import NodeApp
+from lichen.agent.attachments import NodeAttachments
 from lichen.agent.blocks import NodeVolumes
 from lichen.agent.heart import Heart
 from lichen.agent.metadata_server import MetadataServer
@@ -27,7 +28,8 @@ from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
-from lichen.drivers.base import BlockDriver, GuestDriver, Listening, NetworkDriver, PodDriver, PortSpec
+from lichen.drivers.base import BlockDriver, GuestDriver, Listening, MountDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.state import State
 from lichen.planning.times import backoff
@@ -80,6 +82,7 @@ class Agent:
         root: Path,
         facts: NodeFacts,
         blocks: BlockDriver | None = None,
+        mounts: MountDriver | None = None,
         shared: Shared | None = None,
         may_call: Callable[[str], bool] | None = None,
     ) -> None:
@@ -98,11 +101,19 @@ class Agent:
         self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
         if isinstance(networks, Listening):
             self.networks.metadata = MetadataServer(networks, self.servers.metadata)
-        self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock) if blocks is not None else None
+        self.volumes: NodeVolumes | None = None
+        self.attachments: NodeAttachments | None = None
+        if blocks is not None:
+            self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock)
+            self.attachments = NodeAttachments(node_name, state, blocks, guests, mounts, sources, clock)
+            self.volumes.grown = self.attachments.grown
+            self.servers.disks = self.attachments.disks_of
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
             root=root, host_ip=host_ip, engine=engine, recorder=self._recorder,
         )  # fmt: skip
+        if self.attachments is not None:
+            self.pods.claims = self.attachments.folders_of
         self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
         self.ready = asyncio.Event()
 
@@ -132,10 +143,13 @@ class Agent:
 
     async def _start(self) -> None:
         await self.networks.start()
-        volume = self.volumes.told if self.volumes is not None else None
-        self._shared.sources.listen(self.name, pod=self.pods.told, server=self.servers.told, volume=volume)
+        self._shared.sources.listen(
+            self.name, pod=self.pods.told, server=self._server_changed, volume=self._volume_changed
+        )
         if self.volumes is not None:
             self.volumes.start()
+        if self.attachments is not None:
+            await self.attachments.start()
         await self.servers.start()
         await self.pods.start()
         await self._register()
@@ -157,11 +171,24 @@ class Agent:
         self._shared.sources.forget(self.name)
         await self._shared.heart.leave(self.name)
         await self.servers.workers.close()
-        if self.volumes is not None:
-            await self.volumes.workers.close()
+        for volumes in (self.volumes, self.attachments):
+            if volumes is not None:
+                await volumes.workers.close()
         await self.pods.close()
         await self.networks.close()
         await self._shared.leave()
+
+    def _server_changed(self, server: Object) -> None:
+        self.servers.told(server)
+        if self.attachments is not None:
+            self.attachments.server_changed(server)
+
+    def _volume_changed(self, obj: Object) -> None:
+        """A volume, a snapshot or an attachment."""
+        if self.volumes is not None:
+            self.volumes.told(obj)
+        if self.attachments is not None:
+            self.attachments.told(obj)
 
     async def _beat(self) -> None:
         await self._keeper.renew(self._clock.now())

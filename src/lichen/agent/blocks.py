@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import cast
 
@@ -39,6 +39,8 @@ class NodeVolumes:
         self, node: str, state: State, driver: BlockDriver, sources: Sources, images: Path, clock: Clock
     ) -> None:
         self.driver = driver
+        self.grown: Callable[[Object], Awaitable[None]] | None = None
+        """Told when a volume has become larger."""
         self.workers = Workers(self._reconcile, clock)
         self._node = node
         self._state = state
@@ -162,6 +164,8 @@ class NodeVolumes:
                 await self.driver.snapshot(id, obj["spec"]["volumeId"])
             case plan.Grow(size):
                 await self.driver.grow(id, size)
+                if self.grown is not None:
+                    await self.grown(obj)
             case plan.Remove() if is_volume:
                 await self.driver.delete(id)
             case plan.Remove():

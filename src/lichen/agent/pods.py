@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -14,12 +14,13 @@ from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, pod_spec
 from lichen.agent.probes import Prober, speak
-from lichen.agent.references import References, Tokens
+from lichen.agent.references import References, mounts_tokens
 from lichen.agent.reporting import patch_status
 from lichen.agent.sources import Sources
+from lichen.agent.tokens import PodTokens
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
-from lichen.drivers.base import ContainerState, PodDriver, PodState, PortSpec, Reachable
+from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver, PodState, PortSpec, Reachable
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import LichenError, NotFound, Permanent, Temporary
@@ -55,7 +56,6 @@ class Pods:
         root: Path,
         host_ip: str = "",
         engine: str = "containerd",
-        tokens: Tokens | None = None,
         recorder: Recorder,
     ) -> None:
         self.drivers = drivers
@@ -66,10 +66,13 @@ class Pods:
         self._state = state
         self._networks = networks
         self._sources = sources
-        self._references = References(state, tokens)
+        self._tokens = PodTokens(state, clock)
+        self._references = References(state, self._tokens)
         self._clock = clock
         self._host_ip = host_ip
         self._engine = engine
+        self.claims: Callable[[Object], Awaitable[tuple[Mapping[str, Path], str]]] = _no_claims
+        """Where the claims of a pod are mounted, and what is missing."""
         self._uids: dict[Key, tuple[str, str]] = {}
         self._failures: dict[str, dict[str, plan.Failure]] = {}
         self._written: dict[Key, Object] = {}
@@ -168,13 +171,15 @@ class Pods:
             if pod is None:
                 return None
             self._uids[place] = (uid_of(pod), _runtime(pod))
-            steps = plan_pod(pod, await self._gather(pod), self._clock.now())
+            actual = await self._gather(pod)
+            renewal = await self._renew_tokens(pod, actual)
+            steps = plan_pod(pod, actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, pod, steps)
             if plan.Release() in steps:
                 return None
             if settled:
-                waits = [step.until for step in steps if isinstance(step, plan.Wait)]
+                waits = [step.until for step in steps if isinstance(step, plan.Wait)] + renewal
                 return max(0.0, min(waits) - self._clock.now()) if waits else None
         raise Temporary(f"Pod {place[1]} does not settle.", delay=5.0)
 
@@ -197,6 +202,8 @@ class Pods:
         refusal = self._refusal(pod, driver)
         if refusal:
             failures[""] = plan.Failure("FailedCreatePodSandBox", refusal, self._clock.now(), 30)
+        elif state is None and (missing := (await self.claims(pod))[1]):
+            failures[""] = plan.Failure("FailedMount", missing, self._clock.now(), 1)
         containers = tuple(_container(c) for c in state.containers) if state else ()
         port = self._port(uid)
         return plan.PodActual(
@@ -282,8 +289,9 @@ class Pods:
             self._events.pulled(pod, spec)
             reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
-            token = await self._references.token(pod, spec)
-            mounts = await self.volumes.mounts(pod, spec, find, token)
+            tokens = await self._references.tokens(pod, spec)
+            claims, _ = await self.claims(pod)
+            mounts = await self.volumes.mounts(pod, spec, find, tokens, claims)
             state = (await driver.discover()).get(uid)
             container = container_spec(pod, spec, mounts, find, self._host_ip, self._ips(pod, state))
             reason = "RunContainerError"
@@ -297,6 +305,23 @@ class Pods:
         else:
             self._events.started(pod, step.name)
             self._succeeded(uid, step.name)
+
+    async def _renew_tokens(self, pod: Object, actual: plan.PodActual) -> list[float]:
+        """Renew the tokens of running containers if it is time; when it will be time again, [] for never."""
+        running = {container.name for container in actual.containers if container.phase == ContainerPhase.RUNNING}
+        bearing = [c for c in container_specs(pod) if c["name"] in running and mounts_tokens(pod, c)]
+        if not bearing:
+            return []
+        uid = uid_of(pod)
+        if self._tokens.due(uid) <= self._clock.now():
+            self._tokens.begin(uid)
+            try:
+                for spec in bearing:
+                    find, tokens = await self._references.of(pod, spec), await self._references.tokens(pod, spec)
+                    await self.volumes.mounts(pod, spec, find, tokens, (await self.claims(pod))[0])
+            except (LichenError, OSError) as error:
+                log.warning("pod %s: its tokens cannot be renewed: %s", uid, error)
+        return [self._tokens.due(uid)]
 
     async def _have_image(self, driver: PodDriver, spec: Object) -> None:
         image = spec.get("image") or ""
@@ -343,6 +368,7 @@ class Pods:
 
     async def _clear(self, uid: str) -> None:
         self._prober.forget(uid)
+        self._tokens.forget(uid)
         self._failures.pop(uid, None)
         await self.volumes.remove(uid)
 
@@ -355,6 +381,11 @@ class Pods:
         except LichenError:
             return False
         return uid_of(pod) != uid or not self.is_mine(pod)
+
+
+async def _no_claims(pod: Object) -> tuple[Mapping[str, Path], str]:
+    claims = [v for v in pod["spec"].get("volumes") or [] if "persistentVolumeClaim" in v]
+    return {}, "this node mounts no volumes" if claims else ""
 
 
 _REASONS = {

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from lichen.kinds.builtin import ENDPOINT_SLICE, POD, SERVICE
+from lichen.kinds.builtin import ENDPOINT_SLICE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, SERVICE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.floatingip import FloatingIP
@@ -21,7 +21,7 @@ from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.kind import Kind
-from lichen.model.meta import namespace_of, uid_of
+from lichen.model.meta import name_of, namespace_of, uid_of
 from lichen.model.state import State
 from lichen.runtime.informer import Informer
 
@@ -50,6 +50,8 @@ class Sources:
         self.volumes = informer(Volume.KIND, here)
         self.snapshots = informer(VolumeSnapshot.KIND, here)
         self.attachments = informer(VolumeAttachment.KIND, here)
+        self.claims = informer(PERSISTENT_VOLUME_CLAIM)
+        self.persistent = informer(PERSISTENT_VOLUME)
         self._index()
         self._pods: dict[str, Listener] = {}
         self._servers: dict[str, Listener] = {}
@@ -60,6 +62,7 @@ class Sources:
         for informer_ in (self.volumes, self.snapshots, self.attachments):
             informer_.subscribe(self._told(self._volumes, "node"))
         self.attachments.subscribe(self._attachment_event)
+        self.claims.subscribe(self._claim_event)
         self.ports.subscribe(self._port_event)
         self.images.subscribe(self._image_event)
         self.networks.subscribe(self._network_event)
@@ -109,11 +112,13 @@ class Sources:
     def _all(self) -> tuple[Informer, ...]:
         return (
             self.networks, self.subnets, self.groups, self.routers, self.floating, self.ports, self.images,
-            self.services, self.slices, self.volumes, self.snapshots, self.attachments, self.pods, self.servers,
+            self.services, self.slices, self.volumes, self.snapshots, self.attachments, self.claims,
+            self.persistent, self.pods, self.servers,
         )  # fmt: skip
 
     def _index(self) -> None:
         self.pods.add_index("node", lambda pod: _value(pod, "nodeName"))
+        self.pods.add_index("claim", _claims)
         self.pods.add_index("uid", lambda pod: [uid_of(pod)])
         self.servers.add_index("node", lambda server: _value(server, "node"))
         self.servers.add_index("image", lambda server: _value(server, "imageId"))
@@ -154,6 +159,16 @@ class Sources:
         for server in self.servers.by_index("id", attachment["spec"].get("serverId") or ""):
             self._tell(self._servers, server, "node")
 
+        if attachment["spec"].get("pods"):
+            for pod in self.pods.by_index("node", attachment["spec"].get("node") or ""):
+                if any("persistentVolumeClaim" in volume for volume in pod["spec"].get("volumes") or []):
+                    self._tell(self._pods, pod, "nodeName")
+
+    def _claim_event(self, event: Any, claim: Object, old: Object | None) -> None:
+        """A claim that a pod waits for."""
+        for pod in self.pods.by_index("claim", f"{namespace_of(claim)}/{name_of(claim)}"):
+            self._tell(self._pods, pod, "nodeName")
+
     def _network_event(self, event: Any, obj: Object, old: Object | None) -> None:
         """A network or a subnet that was not known before: its ports may be plugged now."""
         if event == "ADDED":
@@ -186,3 +201,9 @@ def _value(obj: Object, field: str) -> list[str]:
     """What an index files the object under: nothing if the field is empty."""
     value = obj["spec"].get(field)
     return [value] if value else []
+
+
+def _claims(pod: Object) -> list[str]:
+    """The claims that a pod mounts, with their namespace."""
+    sources = [volume.get("persistentVolumeClaim") for volume in pod["spec"].get("volumes") or []]
+    return [f"{namespace_of(pod)}/{source['claimName']}" for source in sources if source]

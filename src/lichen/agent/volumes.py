@@ -14,10 +14,12 @@ from lichen.agent.pod_spec import Find, field_value, pairs_of, resource_value
 from lichen.agent.references import token_key
 from lichen.drivers.base import Mount
 from lichen.model.data import Object
-from lichen.model.errors import Permanent
+from lichen.model.errors import Permanent, Temporary
 from lichen.model.meta import namespace_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 
+Claims = Mapping[str, Path]
+"""Where claims are mounted, by name."""
 MOUNT_ERROR = "FailedMount"
 Tokens = Mapping[str, str]
 _NONE: Tokens = {}
@@ -30,9 +32,12 @@ class Volumes:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens = _NONE) -> list[Mount]:
-        """Make what the container mounts. tokens: by `token_key`. Permanent (FailedMount)."""
-        return await asyncio.to_thread(self._mounts, pod, container, find, tokens)
+    async def mounts(
+        self, pod: Object, container: Object, find: Find, tokens: Tokens = _NONE, claims: Claims | None = None
+    ) -> list[Mount]:
+        """Make what the container mounts. tokens: by `token_key`, for serviceAccountToken projections; claims: where
+        they are mounted. Permanent (FailedMount)."""
+        return await asyncio.to_thread(self._mounts, pod, container, find, tokens, claims or {})
 
     async def remove(self, pod_uid: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self._root / pod_uid, True)
@@ -43,17 +48,19 @@ class Volumes:
             lambda: [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
         )
 
-    def _mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens) -> list[Mount]:
+    def _mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens, claims: Claims) -> list[Mount]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
         mounts = []
         for mount in container.get("volumeMounts") or []:
             volume = volumes.get(mount["name"])
             if volume is None:
                 raise Permanent(MOUNT_ERROR, f"volume {mount['name']} is not declared")
-            source = self._make(pod, volume, find, tokens)
+            claim = volume.get("persistentVolumeClaim")
+            source = _claimed(claim, claims) if claim else self._make(pod, volume, find, tokens)
             if mount.get("subPath"):
                 source = _sub_path(source, mount["subPath"])
-            read_only = bool(mount.get("readOnly")) or not ("emptyDir" in volume or "hostPath" in volume)
+            writable = "emptyDir" in volume or "hostPath" in volume or (claim and not claim.get("readOnly"))
+            read_only = bool(mount.get("readOnly")) or not writable
             mounts.append(Mount(str(source), mount["mountPath"], read_only))
         return mounts
 
@@ -75,6 +82,13 @@ class Volumes:
         for name, (content, own_mode) in files.items():
             _write(path, name, content, own_mode if own_mode is not None else mode)
         return path
+
+
+def _claimed(claim: Object, claims: Claims) -> Path:
+    """Temporary: it is not mounted on this node."""
+    if claim["claimName"] not in claims:
+        raise Temporary(f"persistentvolumeclaim {claim['claimName']} is not mounted on this node yet", delay=1.0)
+    return claims[claim["claimName"]]
 
 
 def _files(pod: Object, volume: Object, find: Find, tokens: Tokens) -> dict[str, tuple[bytes, int | None]]:

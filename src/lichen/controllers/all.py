@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from lichen.controllers.aggregate import AggregateController
+from lichen.controllers.attachment import AttachmentController
 from lichen.controllers.base import Reconciler
+from lichen.controllers.claims import ClaimController, PersistentVolumeController
 from lichen.controllers.cron_job import CronJobController
 from lichen.controllers.daemon_set import DaemonSetController
 from lichen.controllers.deployment import DeploymentController
@@ -42,4 +44,7 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     NodeController,
     EventController,
     VolumeController,
+    AttachmentController,
+    ClaimController,
+    PersistentVolumeController,
 )

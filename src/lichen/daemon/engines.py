@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lichen.daemon.settings import Settings
 from lichen.drivers.base import PodDriver, PortSpec
 from lichen.drivers.containerd.pods import ContainerdPods
+from lichen.drivers.files.mounts import FileMounts
 from lichen.drivers.files.volumes import FileVolumes
 from lichen.drivers.linuxnet.networks import LinuxNetworks
 from lichen.drivers.process.pods import ProcessPods
@@ -30,6 +31,7 @@ class Engines:
     processes: ProcessPods
     networks: LinuxNetworks
     blocks: FileVolumes
+    mounts: FileMounts
 
     @property
     def pods(self) -> Mapping[str, PodDriver]:
@@ -40,6 +42,7 @@ class Engines:
         """Stop everything and leave nothing but data."""
         await self.processes.cleanup()
         await self.containers.cleanup()
+        await self.mounts.cleanup()
         await self.guests.cleanup()
         await self.networks.cleanup()
 
@@ -79,4 +82,5 @@ def make_engines(
         ),
         networks=LinuxNetworks(settings.run_dir / "networks", prefix=settings.prefix, namespace=settings.cgroup),
         blocks=FileVolumes(settings.volumes_dir),
+        mounts=FileMounts(settings.data_dir / "mounts"),
     )

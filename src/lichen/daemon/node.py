@@ -49,6 +49,7 @@ def run(settings: Settings) -> int:
                 root=settings.data_dir / "pods",
                 facts=_facts(settings, accelerator),
                 blocks=engines.blocks,
+                mounts=engines.mounts,
                 may_call=_only_the_kernel(settings),
             )
             async with serving(agent.app, inherited("node"), listener_files(settings, "node")):

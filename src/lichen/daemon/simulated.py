@@ -23,7 +23,7 @@ from lichen.daemon.life import run_until_stopped, until_first
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.supervisor import write_cloud_file
-from lichen.drivers.fake.blocks import FakeBlocks, FakePool
+from lichen.drivers.fake.blocks import FakeBlocks, FakeMounts, FakePool
 from lichen.drivers.fake.guests import FakeGuests
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.drivers.fake.networks import FakeNetworks
@@ -120,6 +120,7 @@ def _agent(
         root=root / "nodes" / name,
         facts=facts,
         blocks=FakeBlocks(pool),
+        mounts=FakeMounts(root / "nodes" / name / "mounts"),
         shared=shared,
     )
     pods.plug, pods.unplug = agent.plug, agent.unplug

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE
+from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE, STORAGE_CLASS
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.volume_type import VolumeType
@@ -31,6 +31,7 @@ async def bootstrap(session: Session) -> None:
     await asyncio.gather(
         *(_ensure(session, NAMESPACE, {"metadata": {"name": name}}) for name in NAMESPACES),
         *(_ensure(session, RUNTIME_CLASS, {"metadata": {"name": name}, "handler": name}) for name in RUNTIMES),
+        _ensure(session, STORAGE_CLASS, _storage_class()),
         *(_ensure(session, PRIORITY_CLASS, {"metadata": {"name": n}, "value": v}) for n, v in PRIORITIES.items()),
     )
     await asyncio.gather(
@@ -50,6 +51,16 @@ async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
             await session.create(kind, obj)
         except AlreadyExists:
             return
+
+
+def _storage_class() -> Object:
+    return {
+        "metadata": {"name": "lichen", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "volume.lichen.dev",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": True,
+    }
 
 
 def _volume_type() -> Object:

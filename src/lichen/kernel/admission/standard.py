@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lichen.kernel.admission import Plugin
 from lichen.kernel.admission.addresses import Addresses
+from lichen.kernel.admission.claims import Claims
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.floatingips import FloatingIPs
 from lichen.kernel.admission.ids import Ids
@@ -49,6 +50,7 @@ def standard_plugins() -> list[Plugin]:
         Volumes(),
         Snapshots(),
         Attachments(),
+        Claims(),
         Pods(),
         LimitRanges(),
         Quotas(),

@@ -18,8 +18,9 @@ from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict, NotFound
 from lichen.model.kind import Kind
-from lichen.model.meta import is_deleting, name_of
-from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.model.meta import is_deleting, name_of, owner_reference, owners_of
+from lichen.model.names import NODE_FINALIZER, SYSTEM_NAMESPACE
+from lichen.model.state import State
 
 GIB = 1 << 30
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -117,11 +118,17 @@ class Attachments:
     """A volume is given to one server, or to the pods of one node; its name is the lock."""
 
     kinds: tuple[Kind, ...] | None = (VolumeAttachment.KIND,)
-    verbs: tuple[str, ...] = ("create",)
+    verbs: tuple[str, ...] = ("create", "delete")
 
     async def admit(self, request: Request) -> None:
         spec = request.object["spec"]
+        if request.verb == "delete":
+            await self._check_boot(request, spec)
+            return
         volume = await resolve(request, Volume.KIND, spec.get("volume", ""), "spec.volume")
+        metadata = request.object["metadata"]
+        if NODE_FINALIZER not in (metadata.get("finalizers") or []):  # whoever uses the volume must let go of it first
+            metadata["finalizers"] = [*(metadata.get("finalizers") or []), NODE_FINALIZER]
         if request.name != name_of(volume):
             raise faulty(request, Cause("metadata.name", "Invalid value: an attachment is named as its volume"))
         if bool(spec.get("server")) == bool(spec.get("pods")):
@@ -135,6 +142,33 @@ class Attachments:
             spec["serverId"] = server["spec"]["id"]
             spec["node"] = server["spec"].get("node") or ""
             spec["device"] = await _device(request, server, spec)
+            metadata["ownerReferences"] = [owner_reference(server, controller=False)]
+
+    async def _check_boot(self, request: Request, spec: Object) -> None:
+        """The disk that a server boots from is its own as long as it lives."""
+        if not spec.get("boot") or await _namespace_goes(request):
+            return
+        try:
+            server = await request.state.get(Server.KIND, spec["server"], request.namespace)
+        except NotFound:
+            return
+        if not is_deleting(server):
+            raise _conflict(request, f"server {spec['server']} boots from it")
+
+    async def removed(self, kind: Kind, obj: Object, state: State) -> None:
+        """A volume that was to go with its server, and was taken from it, stays."""
+        spec = obj["spec"]
+        if not spec.get("deleteOnTermination") or not spec.get("server"):
+            return
+        namespace = obj["metadata"]["namespace"]
+        try:
+            if is_deleting(await state.get(Server.KIND, spec["server"], namespace)):
+                return
+            volume = await state.get(Volume.KIND, spec["volume"], namespace)
+            kept = [o for o in owners_of(volume) if o["kind"] != "Server"]
+            await state.patch(Volume.KIND, spec["volume"], namespace, {"metadata": {"ownerReferences": kept or None}})
+        except (NotFound, Conflict):
+            return
 
 
 async def _pin_image(request: Request, spec: Object) -> int:
