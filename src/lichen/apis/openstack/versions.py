@@ -103,7 +103,7 @@ def _document(req: Request, version: str, status: str, *, detailed: bool = False
         document |= {"version": dotted(service.highest), "min_version": dotted(service.lowest)}
     if service.style in ("keystone", "nova", "cinder"):
         document["updated"] = "2013-07-23T11:33:21Z"
-    if service.style == "keystone" or detailed:
+    if service.style in ("keystone", "cinder") or detailed:
         short = _version_path(service).strip("/")
         media = f"application/vnd.openstack.{service.type}+json;version={short.removeprefix('v')}"
         if service.style == "keystone":

@@ -127,6 +127,16 @@ class Server(Resource):
             selectable=True,
         )
         node_selector: dict[str, str] = field("Labels its node must have.", default_factory=dict)
+        disk_config: str = field(
+            "Kept for clients: nothing inside of an image is changed either way.",
+            default="MANUAL",
+            enum=("AUTO", "MANUAL"),
+            openstack="OS-DCF:diskConfig",
+        )
+        access_ipv4: str = field(
+            "Address that its owner says it is reached by.", default="", openstack="accessIPv4", wire="accessIPv4"
+        )
+        access_ipv6: str = field("The same, for IPv6.", default="", openstack="accessIPv6", wire="accessIPv6")
         user_id: str = field("User who made it.", default="", openstack="user_id")
 
     class Status(Data):

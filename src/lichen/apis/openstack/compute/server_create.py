@@ -16,7 +16,7 @@ from lichen.apis.openstack.compute.security_groups import wanted_groups
 from lichen.apis.openstack.compute.server_networks import networks_of
 from lichen.apis.openstack.compute.server_parts import checked_metadata, checked_tags
 from lichen.apis.openstack.compute.server_views import links
-from lichen.apis.openstack.compute.servers import checked_description, checked_name
+from lichen.apis.openstack.compute.servers import ACCESS, checked_access, checked_description, checked_name
 from lichen.apis.openstack.image.images import find as find_image
 from lichen.apis.openstack.nodes import DEFAULT_ZONE, zone_of
 from lichen.apis.openstack.reply import Reply, accepted
@@ -68,7 +68,7 @@ class ServerCreate(Struct, forbid_unknown_fields=True):
 
 
 _REFUSED = (
-    "accessIPv4", "accessIPv6", "hostname", "personality", "block_device_mapping",
+    "hostname", "personality", "block_device_mapping",
     "trusted_image_certificates", "return_reservation_id",
 )  # fmt: skip
 _SINCE = {"description": (2, 19), "tags": (2, 52), "host": (2, 74), "hypervisor_hostname": (2, 74)}
@@ -95,9 +95,7 @@ async def create_server(req: Request) -> Reply:
             raise
     assert first is not None
     id = first["spec"]["id"]
-    shown: Object = {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": "MANUAL"}
-    if wanted.adminPass:
-        shown["adminPass"] = wanted.adminPass
+    shown: Object = {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": wanted.disk_config}
     return accepted(
         {"server": shown},
         Location=req.url(f"/v2.1/servers/{id}"),
@@ -113,8 +111,8 @@ async def _read(req: Request, document: Object) -> ServerCreate:
     for name in _REFUSED:
         if getattr(wanted, name):
             raise BadRequest(f"{name} is not supported by this cloud.")
-    if wanted.disk_config != "MANUAL":
-        raise BadRequest("OS-DCF:diskConfig must be MANUAL: this cloud changes nothing inside of images.")
+    if wanted.disk_config not in ("AUTO", "MANUAL"):
+        raise BadRequest("Invalid input for field/attribute OS-DCF:diskConfig: it is AUTO or MANUAL.")
     _check_count(wanted)
     if "networks" not in raw and req.since(2, 37):
         raise BadRequest("Invalid input for field/attribute server: 'networks' is a required property")
@@ -133,6 +131,11 @@ async def _spec(req: Request, wanted: ServerCreate, devices: Devices) -> tuple[O
         "configDrive": _config_drive(wanted),
         "metadata": checked_metadata(wanted.metadata or {}),
     }
+    if wanted.disk_config != "MANUAL":
+        spec["diskConfig"] = wanted.disk_config
+    for name in ACCESS:
+        if getattr(wanted, name):
+            spec[name] = checked_access(name, getattr(wanted, name))
     if wanted.description is not None:
         spec["description"] = checked_description(wanted.description)
     if wanted.tags:

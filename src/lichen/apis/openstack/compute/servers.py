@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from lichen.apis.openstack import objects
@@ -17,6 +18,7 @@ from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Forbidden, NotFound
 from lichen.model.meta import name_of, namespace_of
 
+ACCESS = ("accessIPv4", "accessIPv6")
 SUMMARY = ("id", "name", "links")
 _MANY = 1000
 
@@ -72,6 +74,19 @@ def checked_name(value: object) -> str:
     return value.strip()
 
 
+def checked_access(name: str, value: object) -> str:
+    """An address of the family that the name says, or "" for none. BadRequest."""
+    if value in ("", None):
+        return ""
+    try:
+        address = ipaddress.ip_address(str(value))
+    except ValueError:
+        address = None
+    if address is None or f"accessIPv{address.version}" != name:
+        raise BadRequest(f"Invalid input for field/attribute {name}. Value: {str(value)[:40]}. It is no such address.")
+    return str(address)
+
+
 def checked_description(value: object) -> str | None:
     if value is not None and (not isinstance(value, str) or len(value) > 255):
         raise BadRequest("Invalid input for field/attribute description: it is a text of up to 255 characters.")
@@ -111,7 +126,9 @@ def _changes(req: Request, wanted: Object) -> Object:
             spec["displayName"] = checked_name(value)
         elif key == "description" and req.since(2, 19):
             spec["description"] = checked_description(value)
-        elif key in ("accessIPv4", "accessIPv6", "hostname", "OS-DCF:diskConfig"):
+        elif key in ACCESS:
+            spec[key] = checked_access(key, value)
+        elif key in ("hostname", "OS-DCF:diskConfig"):
             raise BadRequest(f"{key} cannot be changed on this cloud.")
         else:
             raise BadRequest(f"Additional properties are not allowed ('{key}' was unexpected)")

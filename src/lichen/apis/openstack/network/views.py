@@ -17,7 +17,7 @@ def network_view(obj: Object, project_id: str, subnet_ids: list[str], *, admin: 
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     view = {
         **_common(obj, project_id),
-        "status": status.get("phase") or "BUILD",
+        "status": status.get("phase") or "ACTIVE",
         "admin_state_up": spec.get("adminStateUp", True),
         "shared": spec.get("shared", False),
         "router:external": spec.get("external", False),
