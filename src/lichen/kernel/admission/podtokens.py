@@ -17,7 +17,7 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 def mount_token(spec: Object) -> None:
     """Add the volume and its mounts to a pod's spec; containers that mount something there keep that."""
-    containers = [*(spec.get("initContainers") or []), *spec["containers"]]
+    containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
     lacking = [c for c in containers if all(m.get("mountPath") != MOUNT_PATH for m in c.get("volumeMounts") or [])]
     if not lacking:
         return
