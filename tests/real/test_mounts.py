@@ -90,8 +90,8 @@ async def test_what_is_no_file_system_is_never_overwritten(disk: Disk):
         file.write(b"precious")
     with pytest.raises(Permanent, match="not overwritten"):
         await disk.mount(id)
-    await asyncio.to_thread(subprocess.run, ["mkfs.ext2", "-q", "-F", disk.volumes.path(id)], check=True)
-    with pytest.raises(Permanent, match="holds ext2"):
+    await asyncio.to_thread(subprocess.run, ["mkswap", "-q", disk.volumes.path(id)], check=True)
+    with pytest.raises(Permanent, match="holds swap"):
         await disk.mount(id)
 
 

@@ -63,6 +63,8 @@ def _own(server: Object, attachment: Object, volume: Object | None) -> list[Step
 
 
 def _attachment(server: Object, entry: Object) -> Object:
-    spec: Object = {key: entry[key] for key in ("volume", "device", "boot", "deleteOnTermination", "tag") if key in entry}
+    spec: Object = {
+        key: entry[key] for key in ("volume", "device", "boot", "deleteOnTermination", "tag") if key in entry
+    }
     made = {**spec, "server": name_of(server), "declared": True}
     return new_object(ATTACHMENT, entry["volume"], namespace_of(server), made)

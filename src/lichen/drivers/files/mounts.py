@@ -18,6 +18,8 @@ from lichen.model.errors import Permanent, Temporary
 log = logging.getLogger(__name__)
 
 FILE_SYSTEMS = ("ext4",)
+OLDER = {"ext4": ("ext4", "ext3", "ext2")}
+"""What each file system's driver mounts as well."""
 FAILED = "FailedMount"
 _HEAD = 1 << 20
 _DENIED = "Permission denied"
@@ -79,7 +81,7 @@ class FileMounts:
                 raise Permanent(FAILED, f"Volume {volume_id} is empty and read-only: there is nothing to mount.")
             await _check_blank(volume_id, device)
             await _make(device)
-        elif found != file_system:
+        elif found not in OLDER[file_system]:
             raise Permanent(FAILED, f"Volume {volume_id} holds {found}, not the {file_system} that is asked for.")
         elif not read_only:
             await _grow_unmounted(volume_id, device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,15 +68,23 @@ class Monitor:
     async def hand_over(self, name: str, descriptor: int) -> None:
         """Give QEMU an open file, which it knows by `name` from then on. Temporary."""
         try:
-            self._client.send_fd_scm(descriptor)
+            self._send(descriptor)
         except (QMPError, OSError) as error:
             raise Temporary(f"QEMU did not take a file: {error}", delay=1.0) from error
         await self.execute("getfd", fdname=name)
 
+    def _send(self, descriptor: int) -> None:
+        """A file beside the next command; the library itself can do it on asyncio's own loop only. OSError."""
+        writer = self._client._writer
+        if writer is None:
+            raise OSError("it is not connected")
+        with socket.socket(fileno=os.dup(writer.transport.get_extra_info("socket").fileno())) as peer:
+            socket.send_fds(peer, [b" "], [descriptor])
+
     async def lend(self, descriptor: int) -> int:
         """Give QEMU an open file, which it can open again as `/dev/fdset/<number>`; the number. Temporary."""
         try:
-            self._client.send_fd_scm(descriptor)
+            self._send(descriptor)
         except (QMPError, OSError) as error:
             raise Temporary(f"QEMU did not take a file: {error}", delay=1.0) from error
         return int((await self.execute("add-fd"))["fdset-id"])
