@@ -15,13 +15,16 @@ from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 
 FIRST_DESCRIPTOR = 3
+PATIENCE = 3.0
+"""Seconds for which a replica that is to end still answers on the connections it has."""
 
 
 def run(settings: Settings) -> int:
     async def main(stopped: asyncio.Event) -> None:
         async with RemoteCloud(settings.kubernetes_url, ca_file=settings.tls_dir / "ca.crt") as cloud:
             app = create_app(cloud, images=settings.images_dir)
-            async with serving(app, passed_socket("openstack"), listener_files(settings, "openstack")):
+            files = listener_files(settings, "openstack")
+            async with serving(app, passed_socket("openstack"), files, patience=PATIENCE):
                 await stopped.wait()
 
     return run_until_stopped(main)

@@ -6,28 +6,84 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+from weakref import WeakSet
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from lichen.daemon.sockets import BACKLOG
 
 GRACE = 5.0
+FLUSH = 1.0
+"""Seconds for connections to say good-bye."""
+
+
+class _Connections(set[Any]):
+    """The open connections. `changed` is set whenever one has gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = asyncio.Event()
+        self.shaking_hands: WeakSet[_Connection] = WeakSet()
+
+    def discard(self, connection: Any) -> None:
+        super().discard(connection)
+        self.changed.set()
+
+    async def gone(self) -> None:
+        """All that were accepted have ended, those too whose TLS handshake was under way."""
+        while self or self.shaking_hands:
+            self.changed.clear()
+            await self.changed.wait()
+
+
+class _Connection(HttpToolsProtocol):
+    """Accepted at once, counted as a connection by uvicorn only once its handshake is done."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, connections: _Connections) -> None:
+        super().__init__(config=config, server_state=state, app_state={})
+        self._connections = connections
+        connections.shaking_hands.add(self)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connections.shaking_hands.discard(self)
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """The application alone chooses a subprotocol: names that kubectl offers (`SPDY/3.1+portforward.k8s.io`) are no
+    tokens as the library wants them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn.process_subprotocol = _no_choice  # type: ignore[method-assign]
+
+
+def _no_choice(headers: Any) -> None:
+    return None
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, sock: socket.socket, tls: tuple[Path, Path]) -> AsyncIterator[None]:
+async def serving(
+    app: Any, sock: socket.socket, tls: tuple[Path, Path], *, patience: float = 0.0
+) -> AsyncIterator[None]:
     """Serve `app` on `sock` with (certificate, key) until the block ends; then open requests get GRACE seconds.
+
+    patience: seconds for which, at the end, connections that are already open may still ask; each is told with its
+    next answer that it was the last. That way no request crosses a connection's end, while another process that has
+    the same socket answers new connections.
 
     uvicorn's protocols are used without its Server, whose main loop wakes ten times a second for signals and dates.
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
-        ws="websockets-sansio",
+        http=_Connection,
+        ws=_WebSocket,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -42,17 +98,31 @@ async def serving(app: Any, sock: socket.socket, tls: tuple[Path, Path]) -> Asyn
     )
     config.load()
     state = ServerState()
-    protocol = cast("type[Any]", config.http_protocol_class)
+    state.connections = connections = _Connections()
     server = await asyncio.get_running_loop().create_server(
-        lambda: protocol(config=config, server_state=state, app_state={}), sock=sock, ssl=config.ssl, backlog=BACKLOG
+        lambda: _Connection(config, state, connections), sock=sock, ssl=config.ssl, backlog=BACKLOG
     )
     try:
         yield
     finally:
         server.close()
-        for connection in list(state.connections):
-            connection.shutdown()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=GRACE)
-        for task in list(state.tasks):
-            task.cancel()
+        await _drain(state, connections, patience)
+
+
+async def _drain(state: ServerState, connections: _Connections, patience: float) -> None:
+    state.default_headers.append((b"connection", b"close"))
+    if patience:
+        await _at_most(patience, connections.gone())
+    for connection in list(connections):
+        connection.shutdown()
+    if state.tasks:
+        await asyncio.wait(state.tasks, timeout=GRACE)
+    for task in list(state.tasks):
+        task.cancel()
+    connections.shaking_hands.clear()
+    await _at_most(FLUSH, connections.gone())
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(work, seconds)
