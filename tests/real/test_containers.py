@@ -206,6 +206,18 @@ class TestRunc(PodConformance, ImageConformance):
         command = await pods.exec(pod.uid, "main", ("ping", "-c1", "-W2", "127.0.0.1"), tty=False, stdin=False)
         assert (await finished(command))[2] == 0
 
+    async def test_the_node_connects_to_what_listens_on_a_pods_own_loopback(self, pods: ContainerdPods) -> None:
+        listener = self.a_container("echo hello > /tmp/index.html; exec httpd -f -p 127.0.0.1:99 -h /tmp")
+        pod = await self.started(pods, listener)
+        waiting = ("sh", "-c", "until wget -qO- http://127.0.0.1:99/; do sleep 0.1; done")
+        await finished(await pods.exec(pod.uid, "main", waiting, tty=False, stdin=False))
+        reader, writer = await pods.dial(pod.uid, 99)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"hello\n")
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await pods.dial(pod.uid, 98)
+
     async def test_containers_of_a_pod_share_its_network_but_not_its_processes(self, pods: ContainerdPods) -> None:
         listener = self.a_container("echo hello > /tmp/index.html; exec httpd -f -p 99 -h /tmp", name="listener")
         pod = await self.started(pods, self.a_container(), listener)

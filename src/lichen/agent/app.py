@@ -5,6 +5,7 @@ GET /healthz
 GET /pods/{namespace}/{name}/{container}/log?follow&previous&timestamps&tailLines&limitBytes&sinceSeconds&sinceTime
 WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tty
 WS  /pods/{namespace}/{name}/{container}/attach
+WS  /pods/{namespace}/{name}/portforward
 GET /servers/{namespace}/{name}/log?tail=
 """
 
@@ -12,17 +13,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, MutableMapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from lichen.agent.forwarding import PROTOCOL, Forwarder
 from lichen.agent.logs import LogOptions, read_log
 from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
-from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver
+from lichen.drivers.base import ContainerPhase, ContainerState, Dialable, PodDriver
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Unauthorized
 from lichen.model.meta import uid_of
@@ -79,6 +82,9 @@ class NodeApp:
 
     async def _socket(self, scope: Scope, parts: list[str], query: Query, receive: Receive, send: Send) -> None:
         self._check(scope)
+        if len(parts) == 4 and parts[0] == "pods" and parts[3] == "portforward":
+            await self._forward(scope, parts[1], parts[2], receive, send)
+            return
         if len(parts) != 5 or parts[0] != "pods" or parts[4] not in ("exec", "attach"):
             raise NotFound(f"the node has no page {scope['path']}")
         protocol = protocol_of(list(scope.get("subprotocols") or []))
@@ -98,6 +104,16 @@ class NodeApp:
         await send({"type": "websocket.accept", "subprotocol": protocol})
         stdout, stderr = _flag(query, "stdout"), _flag(query, "stderr") and not tty
         await serve_exec(run, receive, send, stdout=stdout, stderr=stderr)
+
+    async def _forward(self, scope: Scope, namespace: str, name: str, receive: Receive, send: Send) -> None:
+        if PROTOCOL not in (scope.get("subprotocols") or ()):
+            raise BadRequest(f"the WebSocket must offer {PROTOCOL}")
+        pod, driver = self._pod(namespace, name)
+        if not isinstance(driver, Dialable):
+            raise BadRequest(f"ports of pod {name} cannot be forwarded: its runtime cannot connect to them")
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        await Forwarder(partial(driver.dial, uid_of(pod)), receive, send).run()
 
     async def _attach(
         self, pod: Object, driver: PodDriver, state: ContainerState, query: Query, receive: Receive, send: Send
@@ -149,14 +165,18 @@ class NodeApp:
     async def _container(
         self, namespace: str, name: str, container: str
     ) -> tuple[Object, PodDriver, ContainerState | None]:
-        pod = self._sources.pods.get(name, namespace)
-        driver = self._pods.driver_of(pod) if pod is not None and self._pods.is_mine(pod) else None
-        if pod is None or driver is None:
-            raise NotFound(f'pods "{name}" not found on this node', kind="pods", name=name)
+        pod, driver = self._pod(namespace, name)
         specs = [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
         if container not in [spec["name"] for spec in specs]:
             raise BadRequest(f"container {container} is not valid for pod {name}")
         return pod, driver, await _newest(driver, uid_of(pod), container)
+
+    def _pod(self, namespace: str, name: str) -> tuple[Object, PodDriver]:
+        pod = self._sources.pods.get(name, namespace)
+        driver = self._pods.driver_of(pod) if pod is not None and self._pods.is_mine(pod) else None
+        if pod is None or driver is None:
+            raise NotFound(f'pods "{name}" not found on this node', kind="pods", name=name)
+        return pod, driver
 
     async def _running(self, namespace: str, name: str, container: str) -> tuple[Object, PodDriver, ContainerState]:
         pod, driver, state = await self._container(namespace, name, container)

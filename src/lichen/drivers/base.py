@@ -11,6 +11,7 @@ Rules for every driver:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -520,6 +521,15 @@ class Exec:
     resize: Callable[[int, int], None]  # columns, rows
     wait: Callable[[], object]  # awaitable of the exit code
     kill: Callable[[], None]
+
+
+@runtime_checkable
+class Dialable(Protocol):
+    """Optional, of a PodDriver: the node can connect to a pod's own loopback (port forwarding)."""
+
+    async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """By TCP. OSError: nothing listens there. Temporary: the pod does not run."""
+        ...
 
 
 class PodDriver(Protocol):

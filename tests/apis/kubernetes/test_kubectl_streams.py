@@ -83,9 +83,10 @@ async def test_spdy_is_refused_in_words(cloud: Cloud, kubectl: Kubectl) -> None:
     assert "SPDY is not supported" in await kubectl.fails("exec", "p", "--", "ls")
 
 
-async def test_port_forward_is_refused_in_words(cloud: Cloud, kubectl: Kubectl) -> None:
+async def test_port_forward_over_plain_spdy_is_refused_in_words(cloud: Cloud, kubectl: Kubectl) -> None:
     await cloud.apply(a_pod("p", node="n"))
     await kubectl.ok("patch", "pod", "p", "--subresource=status", "-p", '{"status":{"phase":"Running"}}')
+    kubectl.env["KUBECTL_PORT_FORWARD_WEBSOCKETS"] = "false"
     forwarding = await kubectl.start("port-forward", "p", ":80")
     try:
         assert forwarding.stderr is not None
@@ -94,4 +95,4 @@ async def test_port_forward_is_refused_in_words(cloud: Cloud, kubectl: Kubectl) 
         if forwarding.returncode is None:
             forwarding.kill()
         await forwarding.wait()
-    assert "port-forward is not supported yet" in err
+    assert "SPDY is not supported" in err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs, exec and attach: authorised here, then handed as they are to the agent of the node the object runs on."""
+"""Logs, exec, attach and forwarded ports: authorised here, then handed as they are to the agent of the node."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Session = Any
 
 STREAMS = frozenset(("log", "exec", "attach", "portforward", "proxy"))
 _NOT_YET = {
-    "portforward": "port-forward is not supported yet: use a Service, or `kubectl exec`",
     "proxy": "proxying through the API is not supported yet: use a Service",
 }
+_OVER_WEBSOCKET = {"portforward": "SPDY/3.1+portforward.k8s.io"}
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _KEPT_HEADERS = frozenset((b"accept", b"user-agent", b"host", b"upgrade", b"connection", b"x-request-id", b"audit-id"))
 
@@ -73,7 +73,10 @@ def _check_protocol(request: Request, target: Target, websocket: bool) -> None:
         return
     upgrade = request.header(b"upgrade").lower()
     if upgrade.startswith("spdy"):
-        raise BadRequest("unable to upgrade: SPDY is not supported, use the WebSocket protocol v5.channel.k8s.io")
+        raise BadRequest(
+            "unable to upgrade: SPDY is not supported, use the WebSocket protocol "
+            f"{_OVER_WEBSOCKET.get(target.subresource, 'v5.channel.k8s.io')}"
+        )
     raise BadRequest("Upgrade request required")
 
 
@@ -82,7 +85,7 @@ def _place(obj: Object, target: Target, raw_query: bytes) -> tuple[str, bytes]:
     pairs = parse_qsl(raw_query.decode("latin-1"), keep_blank_values=True)
     base = f"/{target.kind.plural}/{target.namespace}/{target.name}"
     containers = _containers(obj)
-    if not containers:
+    if not containers or target.subresource == "portforward":
         return f"{base}/{target.subresource}", urlencode(pairs).encode()
     asked = next((value for key, value in pairs if key == "container"), "")
     container = _container(obj, target, containers, asked)

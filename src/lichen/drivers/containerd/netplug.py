@@ -15,7 +15,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +104,21 @@ def result(port: PortSpec | None, netns: str, interface: str) -> bytes:
 
 def bring_up_loopback(netns: str) -> None:
     """Set `lo` up in a network namespace. Call it in a thread: the thread enters the namespace and comes back."""
+    with enter_namespace(netns):
+        control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
+
+
+@contextlib.contextmanager
+def enter_namespace(netns: str) -> Iterator[None]:
+    """The calling thread is in the network namespace; what it opens there stays there."""
     with open("/proc/thread-self/ns/net") as here, open(netns) as there:
         _setns(there.fileno())
         try:
-            control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            yield
         finally:
             _setns(here.fileno())
-    with control:
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
 
 
 def _setns(descriptor: int) -> None:

@@ -15,6 +15,7 @@ from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc, spec
 from lichen.drivers.containerd.config import Layout
 from lichen.drivers.containerd.daemon import Daemon
+from lichen.drivers.containerd.dial import dial
 from lichen.drivers.containerd.events import Events
 from lichen.drivers.containerd.exec import end_strays, start_exec
 from lichen.drivers.containerd.images import Images
@@ -253,6 +254,9 @@ class ContainerdPods:
             if container.state == pb.CONTAINER_RUNNING:
                 return await start_exec(client, self.layout.execs, container.id, command, tty=tty, stdin=stdin)
         raise Permanent("ContainerNotRunning", f"container {name} does not run")
+
+    async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await dial(self.layout.pod_cgroup(pod_uid), port)
 
     async def cleanup(self) -> None:
         for uid in await self.discover():

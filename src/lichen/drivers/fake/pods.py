@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -143,6 +144,16 @@ class FakePods:
             kill=lambda: _cancel(work),
         )
 
+    async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A simulated container that runs listens on all ports, and answers every page with its pod's name."""
+        pod = self._machine.pods.get(pod_uid)
+        running = pod is not None and any(a[-1].phase == ContainerPhase.RUNNING for a in pod.containers.values())
+        if pod is None or not running:
+            raise ConnectionRefusedError(f"nothing listens on port {port}")
+        ours, theirs = socket.socketpair()
+        self._machine.later(_answer_page(theirs, f"{pod.spec.name}:{port}\n".encode()))
+        return await asyncio.open_connection(sock=ours)
+
     def changes(self) -> AsyncIterator[str]:
         changes = Changes(self._machine.pod_listeners)
         self._listening.append(changes)
@@ -187,6 +198,19 @@ def _state(pod: FakePod) -> PodState:
         ips=pod.ips,
         containers=tuple(attempts[-1].state() for attempts in pod.containers.values() if attempts),
     )
+
+
+async def _answer_page(connection: socket.socket, page: bytes) -> None:
+    reader, writer = await asyncio.open_connection(sock=connection)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(page)
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + page)
+        await writer.drain()
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        pass  # who asked for no page gets none
+    finally:
+        writer.close()
 
 
 async def _drain(queue: asyncio.Queue[tuple[int, bytes] | None]) -> AsyncIterator[tuple[int, bytes]]:
