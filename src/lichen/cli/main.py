@@ -38,6 +38,12 @@ def build_parser() -> argparse.ArgumentParser:
     _data_dir(status)
     status.set_defaults(run="lichen.cli.status:status")
 
+    explain = commands.add_parser("explain", help="why a thing is not as wanted, down to the root cause")
+    explain.add_argument("thing", metavar="KIND/NAME", help="in either language: server/vm1, pod/web, volume/ID")
+    explain.add_argument("-n", "--namespace", default="", metavar="NS", help="its project (default: any that has it)")
+    _data_dir(explain)
+    explain.set_defaults(run="lichen.cli.explain:explain")
+
     demo = commands.add_parser("demo", help="first light: a VM and two pods on one network, killed and healed")
     _data_dir(demo)
     demo.set_defaults(run="lichen.cli.demo:demo")

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a thing to the root cause of what is wrong with it: one chain in plain words, and the command that mends it.
+
+Each kind has a function `(object, world) -> Cause | None`; a cause may name the thing on which it depends, and the
+chain goes on there. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lichen.model.data import Object
+from lichen.model.meta import find_condition, is_deleting, name_of
+from lichen.planning.causes import (
+    Cause,
+    Line,
+    World,
+    called,
+    kubectl,
+    one_line,
+    openstack_name,
+    phase_of,
+    refused,
+    said,
+)
+from lichen.planning.explain_guests import of_image, of_network, of_node, of_port, of_server, of_volume
+from lichen.planning.explain_pods import of_claim, of_pod, of_workload
+
+NODE_FINALIZER = "lichen.dev/node"
+KINDS: dict[str, Callable[[Object, World], Cause | None]] = {
+    "Server": of_server, "Image": of_image, "Port": of_port, "Network": of_network, "Volume": of_volume,
+    "VolumeSnapshot": of_volume, "Node": of_node, "Pod": of_pod, "PersistentVolumeClaim": of_claim,
+    "Deployment": of_workload, "ReplicaSet": of_workload, "StatefulSet": of_workload, "DaemonSet": of_workload,
+    "Job": of_workload, "CronJob": of_workload,
+}  # fmt: skip
+TELLING = ("Ready", "Available", "Established")
+"""Conditions that say of any kind whether it is well."""
+
+
+def explain(obj: Object, world: World) -> list[Line]:
+    """The chain from the thing to the root cause; the last line has the command. One line if nothing is wrong."""
+    lines: list[Line] = []
+    seen: list[Object] = []
+    at = obj
+    while (cause := cause_of(at, world)) is not None:
+        seen.append(at)
+        goes_on = cause.next is not None and not any(cause.next is before for before in seen)
+        mend = "" if goes_on else cause.mend or kubectl("describe", at)
+        lines.append(Line(len(lines), f"{called(at)} {cause.text}", mend))
+        if cause.next is None or not goes_on:
+            return lines
+        at = cause.next
+    return [*lines, Line(len(lines), f"nothing is wrong: {called(at)} is {_standing(at)}")]
+
+
+def cause_of(obj: Object, world: World) -> Cause | None:
+    """Why a thing is not as wanted, None if it is."""
+    if is_deleting(obj):
+        return _leaving(obj, world)
+    return KINDS.get(obj["kind"], _of_any)(obj, world)
+
+
+def _leaving(obj: Object, world: World) -> Cause:
+    """What keeps a thing that was deleted."""
+    holders = [*(obj["metadata"].get("finalizers") or []), *((obj.get("spec") or {}).get("finalizers") or [])]
+    left = [c for c in (obj.get("status") or {}).get("conditions") or [] if c["status"] == "True"]
+    remaining = [one_line(c.get("message", "")) for c in left if c.get("reason", "").startswith("Some")]
+    if remaining:
+        every = "kubectl api-resources --verbs=list --namespaced -o name"
+        mend = f"{every} | xargs -n1 kubectl get --ignore-not-found -n {name_of(obj)}"
+        return Cause(f"is being deleted and still holds things: {'; '.join(remaining)}", mend=mend)
+    spec = obj.get("spec") or {}
+    node = world.find("Node", spec.get("node") or spec.get("nodeName") or "")
+    if node is not None and refused(node, "Ready"):
+        return Cause(f"is being deleted, and its node {name_of(node)} must remove it first", node)
+    ready = find_condition(obj, "Ready")
+    if ready is not None and ready.get("reason") == "InUse":
+        return Cause(
+            f"is being deleted: {said(ready)}", mend=f"openstack server remove volume SERVER {openstack_name(obj)}"
+        )
+    if not holders:
+        return Cause("is being deleted and has its time to end in peace",
+                     mend=kubectl("delete", obj, "--grace-period=0 --force"))  # fmt: skip
+    words = f"is being deleted and waits for {', '.join(holders)} to let go"
+    if NODE_FINALIZER in holders:
+        return Cause(f"{words} (its node removes it first)", mend=kubectl("describe", obj))
+    patch = """-p '{"metadata":{"finalizers":null}}' --type=merge"""
+    return Cause(words, mend=f"{kubectl('patch', obj, patch)} (only if what should let go is gone)")
+
+
+def _of_any(obj: Object, world: World) -> Cause | None:
+    """Of a kind that is not known here: what its conditions, its fault and its events say."""
+    status = obj.get("status") or {}
+    fault = one_line(status.get("fault") or "")
+    for type_ in TELLING:
+        if not fault and (condition := refused(obj, type_)) is not None:
+            fault = f"{type_} is {condition['status']}: {said(condition)}"
+    if not fault and phase_of(obj) in ("Error", "Failed", "DOWN", "ERROR"):
+        fault = world.warning(obj) or f"it is {phase_of(obj)}, and nothing says why"
+    return Cause(f"is not well: {fault}", mend=f"{kubectl('describe', obj)}, then lichen status") if fault else None
+
+
+def _standing(obj: Object) -> str:
+    """How a thing that is well stands."""
+    status = obj.get("status") or {}
+    if status.get("phase"):
+        return str(status["phase"])
+    ready = find_condition(obj, "Ready") or find_condition(obj, "Available")
+    return "ready" if ready is not None and ready["status"] == "True" else "as wanted"
