@@ -145,3 +145,15 @@ def test_an_application_credential_logs_in_with_its_role_only(cloud: Here, web: 
 def test_moving_a_server_is_refused_in_words(cloud: Here, web: str):
     id = cloud.openstack_json("server", "show", web)["id"]
     assert "do not move between hosts" in cloud.openstack_refused("server", "migrate", id, cloud="lichen")
+
+
+def test_a_guest_that_powered_itself_off_starts_when_it_is_told_to(cloud: Here, web: str):
+    boot = ("--image", "first", "--flavor", "m1.tiny", "--network", "blue")
+    cloud.openstack_ok("server", "create", "sleepy", *boot, "--property", "lichen.dev/simulate-fault=off-1")
+    becomes(cloud, "sleepy", "SHUTOFF")
+    before = cloud.object("-n", "demo", "server", "sleepy")["status"]["startedAt"]
+    healed = '{"spec": {"metadata": {"lichen.dev/simulate-fault": null}}}'
+    cloud.kubectl_ok("-n", "demo", "patch", "server", "sleepy", "--type", "merge", "-p", healed)
+    cloud.openstack_ok("server", "start", "sleepy")
+    becomes(cloud, "sleepy", "ACTIVE")
+    assert cloud.object("-n", "demo", "server", "sleepy")["status"]["startedAt"] > before

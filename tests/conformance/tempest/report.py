@@ -52,7 +52,7 @@ def page(results: list[Result], seconds: float) -> str:
         "`lichen up --simulate` with three simulated hosts, two workers, accounts made by Tempest itself. The list is",
         "[openstack.txt](conformance/openstack.txt): all tests marked *smoke* and all of `tempest.api.identity`.",
         "",
-        f"{summary(results, seconds)}.",
+        f"{summary(results, seconds)}. A class that cannot be set up counts once, for all of its tests.",
         "",
         "| service | passed | failed | skipped |",
         "|---|---|---|---|",
