@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from lichen.apis.openstack.compute import interfaces, sizes
 from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
+from lichen.apis.openstack.compute.security_groups import add_group, remove_group
 from lichen.apis.openstack.compute.server_state import server_state
 from lichen.apis.openstack.compute.servers import find, patch_spec
 from lichen.apis.openstack.reply import Reply, accepted, no_content
@@ -144,6 +145,8 @@ ACTIONS: dict[str, Action] = {
     "revertResize": sizes.revert_resize,
     "addFixedIp": interfaces.add_fixed_ip,
     "removeFixedIp": interfaces.remove_fixed_ip,
+    "addSecurityGroup": add_group,
+    "removeSecurityGroup": remove_group,
     "os-getConsoleOutput": _console_output,
     "forceDelete": _force_delete,
     "migrate": _refuse(_STAYS),
