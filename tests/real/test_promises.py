@@ -6,9 +6,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
 import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,18 +75,53 @@ class Client(threading.Thread):
         self.join(60)
 
 
+class Watch(threading.Thread):
+    """A watch, taken up at the last revision seen whenever its connection breaks, as every informer does."""
+
+    def __init__(self, cloud: Here, url: str, bearer: str) -> None:
+        super().__init__(daemon=True)
+        self._url, self._headers = url, {"Authorization": bearer}
+        self._tls = ssl.create_default_context(cafile=str(cloud.facts.ca_file))
+        now = cloud.request("GET", url, Authorization=bearer).json
+        self._since = now["metadata"]["resourceVersion"]
+        self._over = False
+        self.told: list[str] = []
+
+    def run(self) -> None:
+        while not self._over:
+            request = urllib.request.Request(
+                f"{self._url}?watch=true&timeoutSeconds=5&resourceVersion={self._since}", headers=self._headers
+            )
+            with (
+                contextlib.suppress(OSError, http.client.HTTPException),
+                urllib.request.urlopen(request, context=self._tls, timeout=30) as answer,
+            ):
+                for line in answer:
+                    metadata = json.loads(line)["object"]["metadata"]
+                    self._since = metadata["resourceVersion"]
+                    self.told.append(metadata["name"])
+
+    def end(self) -> None:
+        self._over = True
+        self.join(30)
+
+
 def login(cloud: Here) -> dict[str, Any]:
     user = {"name": "demo", "domain": {"id": "default"}, "password": cloud.credentials.demo_password}
     scope = {"project": {"name": "demo", "domain": {"id": "default"}}}
     return {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
 
 
+def token_of(cloud: Here) -> str:
+    answer = cloud.request("POST", f"{cloud.facts.openstack_url}/identity/v3/auth/tokens", login(cloud))
+    return next(value for name, value in answer.headers.items() if name.lower() == "x-subject-token")
+
+
 @contextlib.contextmanager
 def hammering(cloud: Here) -> Iterator[list[Client]]:
     """Clients of every sort while the block runs; at its end all of them must have got every answer."""
     url = cloud.facts.openstack_url
-    answer = cloud.request("POST", f"{url}/identity/v3/auth/tokens", login(cloud))
-    token = next(value for name, value in answer.headers.items() if name.lower() == "x-subject-token")
+    token = token_of(cloud)
     clients = []
     for keep in (True, False):
         clients += [
@@ -125,7 +163,9 @@ def settled(cloud: Here, count: int, *, without: set[int] = frozenset()) -> set[
         now = replicas(cloud)
         return now if len(now) == count and not now & without else set()
 
-    return until(f"{count} replicas run, all new", found, 60)
+    now = until(f"{count} replicas run, all new", found, 60)
+    time.sleep(1)  # they have begun to answer
+    return now
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +186,52 @@ def test_no_request_is_refused_or_broken_while_the_openstack_api_restarts_and_sc
         third = settled(cloud, 1)
         cloud.kubectl_ok(*SYSTEM, "set", "env", API, "LICHEN_TEST=another")
         settled(cloud, 1, without=first | second | third)
+
+
+def kernel(cloud: Here) -> int:
+    """Its process id; 0 between two of them."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if words[1:4] == ["-m", "lichen.daemon", "kernel"] and str(cloud.data_dir) in words:
+                    return int(folder.name)
+    return 0
+
+
+def test_a_killed_kernel_is_a_pause_for_those_who_ask_and_loses_no_answered_write(cloud: Here) -> None:
+    url, bearer = cloud.facts.kubernetes_url, f"Bearer {cloud.credentials.admin_token}"
+    maps = f"{url}/api/v1/namespaces/demo/configmaps"
+    watch = Watch(cloud, maps, bearer)
+    readers = [
+        Client(cloud, f"{cloud.facts.openstack_url}/identity/v3", keep=True),
+        Client(cloud, f"{cloud.facts.openstack_url}/compute/v2.1/flavors", token=token_of(cloud), keep=True),
+        Client(cloud, f"{cloud.facts.openstack_url}/compute/v2.1/flavors", token=token_of(cloud), keep=False),
+        Client(cloud, f"{cloud.facts.openstack_url}/identity/v3/auth/tokens", body=login(cloud), keep=True),
+    ]
+    for thread in (watch, *readers):
+        thread.start()
+    written = []
+    for round_ in range(3):
+        old = until("a kernel runs", lambda: kernel(cloud), 30)
+        for number in range(5):
+            name = f"kept-{round_}-{number}"
+            made = {"metadata": {"name": name}}
+            assert cloud.request("POST", maps, made, Authorization=bearer).status == 201
+            written.append(name)
+        os.kill(old, signal.SIGKILL)
+        # A connection made while there is no kernel waits for the next one.
+        assert cloud.request("GET", maps, Authorization=bearer).status == 200
+        until("another kernel runs", lambda old=old: kernel(cloud) not in (0, old), 30)  # type: ignore[misc]
+    for reader in readers:
+        reader.end()
+    assert [failure for reader in readers for failure in reader.failures] == []
+    held = {item["metadata"]["name"] for item in cloud.object("-n", "demo", "configmaps")["items"]}
+    assert set(written) <= held
+    until("the watch has told each write", lambda: set(written) <= set(watch.told), 30)
+    assert [name for name in watch.told if name.startswith("kept-")] == written, "each once, in order"
+    watch.end()
+    # The controllers' and the node's informers go on: a rollout needs them both.
+    before = replicas(cloud)
+    cloud.kubectl_ok(*SYSTEM, "rollout", "restart", API)
+    settled(cloud, 1, without=before)

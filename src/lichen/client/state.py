@@ -13,6 +13,7 @@ import msgspec
 from lichen.client.errors import error_of_status
 from lichen.client.paths import collection_path, object_path, query, write_query
 from lichen.client.transport import Answer, Transport
+from lichen.kinds.identity.token import Token
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Forbidden, Unavailable
 from lichen.model.kind import Kind
@@ -28,6 +29,8 @@ from lichen.model.state import (
 )
 
 ANY = Preconditions()
+QUESTIONS = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+"""Groups whose kinds are answered and not kept: creating one twice is asking twice."""
 SHORTEST_WATCH = 1.0
 """Seconds: a watch that ends sooner without a word is not simply taken up again."""
 _encode = msgspec.json.Encoder().encode
@@ -102,7 +105,8 @@ class RemoteState:
             raise BadRequest(f"{kind.resource} need a namespace")
         else:
             path = collection_path(kind, namespace)
-        return await self._object("POST", path + write_query(options), obj, options)
+        question = kind.group in QUESTIONS or kind == Token.KIND
+        return await self._object("POST", path + write_query(options), obj, options, question=question)
 
     async def update(
         self, kind: Kind, obj: Object, *, subresource: str = "", options: WriteOptions = DEFAULT_OPTIONS
@@ -176,10 +180,11 @@ class RemoteState:
         options: WriteOptions = DEFAULT_OPTIONS,
         *,
         content_type: str = "application/json",
+        question: bool = False,
     ) -> Object:
         encoded = None if body is None else _encode(body)
         answer = await self._transport.request(
-            method, path, token=self._token(), body=encoded, content_type=content_type
+            method, path, token=self._token(), body=encoded, content_type=content_type, question=question
         )
         if answer.warnings and options is not DEFAULT_OPTIONS:
             options.warnings.extend(_warnings(answer))

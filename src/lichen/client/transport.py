@@ -48,11 +48,13 @@ class Transport:
         body: bytes | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        question: bool = False,
     ) -> Answer:
         """One request, answered whole. `path` is encoded and may have a query. ApiError: what the server refused with;
-        Unavailable: it was not there. What was never sent is sent again; so is a GET that was cut off."""
+        Unavailable: it was not there. What was never sent is sent again; so is a GET that was cut off, and what is
+        asked as a `question`: a request of another method that changes nothing."""
         headers = _headers(token, accept, content_type if body is not None else "")
-        again = (*_NEVER_SENT, *_CUT) if method == "GET" else _NEVER_SENT
+        again = (*_NEVER_SENT, *_CUT) if question or method == "GET" else _NEVER_SENT
         deadline = asyncio.get_running_loop().time() + self._patience
         attempt = 0
         while True:
