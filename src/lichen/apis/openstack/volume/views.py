@@ -89,6 +89,11 @@ def volume_view(
     return {**view, **_since(req, spec)}
 
 
+def written_view(view: Json) -> Json:
+    """What the answer of a write shows: not whose it is, nor where."""
+    return {key: value for key, value in view.items() if not key.startswith("os-") and key != "volume_image_metadata"}
+
+
 def _since(req: Request, spec: Object) -> Json:
     view: Json = {}
     if req.caller.is_admin:

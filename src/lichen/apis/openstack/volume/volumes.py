@@ -15,7 +15,7 @@ from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume import common
 from lichen.apis.openstack.volume.common import find_snapshot, find_type, find_volume, full_view
-from lichen.apis.openstack.volume.views import Json, links, snapshot_status, volume_status
+from lichen.apis.openstack.volume.views import Json, links, snapshot_status, volume_status, written_view
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
@@ -63,7 +63,7 @@ async def create_volume(req: Request) -> Reply:
         volume = await objects.create(req, Volume.KIND, spec.get("displayName") or "", spec)
     except Forbidden as error:
         raise common.over_quota(error) from error
-    return accepted({"volume": await full_view(req, volume)})
+    return accepted({"volume": written_view(await full_view(req, volume))})
 
 
 async def update_volume(req: Request, id: str) -> Reply:
@@ -79,7 +79,8 @@ async def update_volume(req: Request, id: str) -> Reply:
             spec["metadata"] = _replaced(volume, common.checked_metadata(value))
         else:
             raise BadRequest(f"Additional properties are not allowed ('{key}' was unexpected)")
-    return Reply({"volume": await full_view(req, await common.patch_spec(req, Volume.KIND, volume, spec))})
+    view = await full_view(req, await common.patch_spec(req, Volume.KIND, volume, spec))
+    return Reply({"volume": written_view(view)})
 
 
 async def delete_volume(req: Request, id: str) -> Reply:
