@@ -37,6 +37,23 @@ async def test_selectors_and_all_namespaces(cloud: Cloud, kubectl: Kubectl) -> N
     assert "No resources found" in nothing.err
 
 
+async def test_only_fields_that_upstream_offers_select_built_in_kinds(cloud: Cloud, kubectl: Kubectl) -> None:
+    await cloud.apply(a_pod("a", node="n1"), a_pod("b", node="n2"), a_flavor(), a_server("web"))
+    selector = "spec.nodeName=n2,status.phase!=Failed,metadata.namespace=default"
+    assert await kubectl.ok("get", "pods", "--field-selector", selector, "-o", "name") == "pod/b\n"
+    refusal = await kubectl.fails("get", "pods", "--field-selector", "spec.nothing=1")
+    assert "(BadRequest)" in refusal
+    assert "field label not supported: spec.nothing" in refusal
+    refusal = await kubectl.fails("get", "configmaps", "--field-selector", "data.a=1")
+    assert '"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"' in refusal
+    assert "web" in await kubectl.ok("get", "servers", "--field-selector", "spec.flavor=small")
+
+
+async def test_a_list_at_a_revision_to_come_is_refused(cloud: Cloud, kubectl: Kubectl) -> None:
+    refusal = await kubectl.fails("get", "--raw", "/api/v1/pods?resourceVersion=999999999")
+    assert "Too large resource version: 999999999" in refusal
+
+
 async def test_lichens_own_kinds_are_shown_with_their_columns(cloud: Cloud, kubectl: Kubectl) -> None:
     await cloud.apply(a_flavor(), a_server("web"))
     head, row = (await kubectl.ok("get", "srv")).splitlines()

@@ -7,6 +7,7 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from lichen.apis.kubernetes.fieldlabels import check_fields
 from lichen.apis.kubernetes.metadata import partial_list, partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
 from lichen.apis.kubernetes.request import Request
@@ -14,7 +15,7 @@ from lichen.apis.kubernetes.respond import JSON_TYPE, YAML_TYPE, send_json, send
 from lichen.apis.kubernetes.routing import Target
 from lichen.apis.kubernetes.table import table_of
 from lichen.apis.kubernetes.wire import decode_json, encode, encode_yaml
-from lichen.model.errors import BadRequest, Cause, Invalid
+from lichen.model.errors import BadRequest, Cause, Invalid, TimedOut
 from lichen.model.kind import Kind
 
 Session = Any
@@ -48,10 +49,11 @@ async def list_(request: Request, session: Session, target: Target) -> None:
         target.kind,
         target.namespace,
         labels=query.get("labelSelector", ""),
-        fields=query.get("fieldSelector", ""),
+        fields=check_fields(target.kind, query.get("fieldSelector", "")),
         limit=request.number("limit") or 0,
         continue_token=query.get("continue", ""),
     )
+    check_reached(query.get("resourceVersion", ""), revision)
     meta = list_meta(revision, token, remaining if not _selects(request) else 0)
     if form is Form.JSON:
         await send_list(request, _head(target.kind, meta), items, b"]}\n")
@@ -119,6 +121,14 @@ def check_revision_match(request: Request) -> None:
         raise _invalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is")
     if match == "Exact" and revision == "0":
         raise _invalid("resourceVersionMatch", "Forbidden: Exact is forbidden for resourceVersion 0")
+
+
+def check_reached(asked: str, revision: int) -> None:
+    """TimedOut: the revision that was asked for lies in the future."""
+    if asked and int(asked) > revision:
+        cause = Cause("", "Too large resource version", "ResourceVersionTooLarge")
+        message = f"Too large resource version: {asked}, current: {revision}"
+        raise TimedOut(message, causes=(cause,), retry_after=1)
 
 
 def _selects(request: Request) -> bool:

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any, Protocol
 
 from lichen.apis.kubernetes.eventlines import Lines, RawEvent, error_line, lines_for
+from lichen.apis.kubernetes.fieldlabels import check_fields
 from lichen.apis.kubernetes.negotiation import form_of
 from lichen.apis.kubernetes.reads import check_revision_match
 from lichen.apis.kubernetes.request import Request
@@ -67,7 +68,9 @@ def _since(request: Request) -> int | None:
 
 def _fields(request: Request, target: Target) -> str:
     """The query's field selector; a watch of one object by its path selects it by name."""
-    return f"metadata.name={target.name}" if target.name else request.query.get("fieldSelector", "")
+    if target.name:
+        return f"metadata.name={target.name}"
+    return check_fields(target.kind, request.query.get("fieldSelector", ""))
 
 
 def _missing_match() -> Invalid:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from lichen.apis.kubernetes.fieldlabels import check_fields
 from lichen.apis.kubernetes.metadata import partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
 from lichen.apis.kubernetes.options import DeleteOptions, delete_options, options_for
@@ -94,7 +95,7 @@ async def delete_collection(request: Request, session: Session, target: Target) 
         target.kind,
         target.namespace,
         labels=request.query.get("labelSelector", ""),
-        fields=request.query.get("fieldSelector", ""),
+        fields=check_fields(target.kind, request.query.get("fieldSelector", "")),
         propagation=how.propagation,
         grace_seconds=how.grace_seconds,
         options=how.options,
