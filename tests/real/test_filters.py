@@ -111,3 +111,20 @@ async def test_networks_with_the_same_addresses_keep_their_connections_apart(
     url = ("http://10.9.0.12:8080/", "--local-port", "40000")
     assert "page" in await inside(spaces[0][0], "curl", "-sS", "-m", "5", "--retry", "5", "--retry-connrefused", *url)
     assert "page" not in await inside(spaces[1][0], "curl", "-sS", "-m", "1", *url, check=False)
+
+
+async def test_two_drivers_on_one_machine_leave_each_others_ports_alone(site: Site, networks: LinuxNetworks) -> None:
+    network_id = "net-" + site.mark
+    server, caller = a_port(network_id, 11, groups=("closed",)), a_port(network_id, 12)
+    await networks.ensure_network(a_network(server, caller))
+    await networks.ensure_groups((GroupSpec("closed", (ALL_OUT,)),))
+    neighbour = LinuxNetworks(site.folder / "neighbour", prefix="y" + site.prefix[1:], namespace=site.mark + "n")
+    try:
+        other = a_port("other-" + site.mark, 11, groups=())
+        await neighbour.ensure_network(a_network(other))
+        await neighbour.plug_tap(other)
+        _, without = await plugged(site, networks, server, caller)
+        assert not await reaches(without, "http://10.9.0.11:8080/")
+    finally:
+        await neighbour.cleanup()
+        await neighbour.close()

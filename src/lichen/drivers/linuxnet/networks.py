@@ -182,14 +182,15 @@ class LinuxNetworks:
             raise Temporary(f"Network {port.network_id} is not on this node yet")
         return link.index
 
-    def _guard(self, route: Any, bridge: int, interface: str, port: PortSpec) -> None:
+    def _guard(self, route: Any, bridge: int, interface: str, port: PortSpec, *, fresh: bool = True) -> None:
+        """fresh: what an earlier process may have left for this port is not looked after."""
         table = self._names.namespace
         text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
         if port.port_security and port.groups is not None:
             links.let_connections_be_followed(route, bridge)
             text += filters.guard_port(table, interface, port.groups)
             text += filters.zone(table, self._names.bridge(port.network_id), port.network_id)
-        else:
+        elif interface in self._guards or not fresh:  # taking away costs the kernel's wait of 16 ms
             text += filters.free_port(table, interface)
         if self._guards.get(interface) != text:
             self._filter(text)
@@ -200,7 +201,7 @@ class LinuxNetworks:
             for interface in (self._names.tap(port.id), self._names.veth(port.id)):
                 link = links.find(route, interface)
                 if link is not None and link.master:
-                    self._guard(route, link.master, interface, port)
+                    self._guard(route, link.master, interface, port, fresh=False)
 
     def _ensure_groups(self, wanted: tuple[GroupSpec, ...]) -> None:
         table = self._names.namespace
@@ -213,7 +214,8 @@ class LinuxNetworks:
 
     def _filter(self, text: str) -> None:
         """Change the ports' filters, in the tables that are made by the first of them."""
-        base = rules.base_table(self._names.namespace) + filters.base_table(self._names.namespace, self._names.bridges)
+        table = self._names.namespace
+        base = rules.base_table(table, self._names.prefix) + filters.base_table(table, self._names.bridges)
         known = self._guards or self._groups
         try:
             nft.apply(text if known else base + text)

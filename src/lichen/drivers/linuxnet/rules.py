@@ -10,9 +10,10 @@ from ipaddress import ip_address
 from lichen.drivers.base import PortSpec, ServiceRule
 
 
-def base_table(table: str) -> str:
+def base_table(table: str, prefix: str) -> str:
     """The table in the bridge family that sends each port's packets through the port's own chain. Said again it takes
-    16 ms, as the kernel then waits for all packets under way; a new port's chain and element take 0.6 ms."""
+    16 ms, as the kernel then waits for all packets under way; a new port's chain and element take 0.6 ms.
+    prefix: how interfaces' names begin; marks on others' ports are others' to set."""
     return f"""
 add table bridge {table}
 add map bridge {table} ports {{ type ifname : verdict; }}
@@ -23,7 +24,8 @@ add rule bridge {table} incoming meta mark set iifname map @marks
 add rule bridge {table} incoming iifname vmap @ports
 add chain bridge {table} delivered {{ type filter hook forward priority -200; policy accept; }}
 flush chain bridge {table} delivered
-add rule bridge {table} delivered meta mark set 0
+add rule bridge {table} delivered oifname "{prefix}t*" meta mark set 0
+add rule bridge {table} delivered oifname "{prefix}v*" meta mark set 0
 add rule bridge {table} delivered meta mark set oifname map @marks
 """
 
