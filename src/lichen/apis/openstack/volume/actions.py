@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from lichen.apis.openstack import objects
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume import common
 from lichen.apis.openstack.volume.views import volume_status
 from lichen.apis.openstack.volume.volumes import remove
+from lichen.kinds.compute.server import Server
+from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Forbidden
+from lichen.model.kind import new_object
+from lichen.model.meta import name_of, namespace_of
 
 Action = Callable[[Request, Object, Any], Awaitable[Reply]]
 
@@ -82,7 +87,37 @@ async def _force_delete(req: Request, volume: Object, _: Any) -> Reply:
     return accepted()
 
 
+async def _attach(req: Request, volume: Object, argument: Any) -> Reply:
+    """Give the volume to a server of its project, which is what Nova's call does too."""
+    status = volume_status(volume, await common.attachment_of(req, volume))
+    if status != "available":
+        raise BadRequest(f"Invalid volume: it is {status}, and must be available to be attached.")
+    server = await objects.find(req, Server.KIND, str(_of(argument, "instance_uuid")), what="Instance")
+    spec = {
+        "volume": name_of(volume),
+        "server": name_of(server),
+        "device": str(argument.get("mountpoint") or ""),
+        "readOnly": argument.get("mode") == "ro" or bool(volume["spec"].get("readOnly")),
+    }
+    obj = new_object(VolumeAttachment.KIND, name_of(volume), namespace_of(volume), spec)
+    await req.state.create(VolumeAttachment.KIND, obj)
+    return accepted()
+
+
+async def _detach(req: Request, volume: Object, argument: Any) -> Reply:
+    attachment = await common.attachment_of(req, volume)
+    wanted = argument.get("attachment_id") if isinstance(argument, dict) else None
+    if attachment is None or not attachment["spec"].get("server"):
+        raise BadRequest("Invalid volume: it is attached to no server.")
+    if wanted not in (None, attachment["spec"].get("id")):
+        raise BadRequest(f"Invalid volume: attachment {wanted} is not the volume's.")
+    await req.state.delete(VolumeAttachment.KIND, name_of(attachment), namespace_of(attachment))
+    return accepted()
+
+
 ACTIONS: dict[str, Action] = {
+    "os-attach": _attach,
+    "os-detach": _detach,
     "os-extend": _extend,
     "os-set_bootable": _set_bootable,
     "os-update_readonly_flag": _set_read_only,
