@@ -227,7 +227,8 @@ async def _user_of(request: Request) -> str:
 
 
 async def _device(request: Request, server: Object, spec: Object) -> str:
-    """The next free name as guests count: the root disk, the config drive, volumes in the order they come."""
+    """The next free name as guests count: the root disk, the config drive, volumes in the order they come. What a
+    client wishes is no more than a wish: the guest names its disks itself."""
     if spec.get("boot"):
         return "/dev/vda"
     others = await request.state.list(
@@ -236,10 +237,7 @@ async def _device(request: Request, server: Object, spec: Object) -> str:
     taken = {other["spec"].get("device") for other in others.items} | {"/dev/vda"}
     if server["spec"].get("configDrive", True):
         taken.add("/dev/vdb")
-    wanted = spec.get("device") or ""
-    if wanted in taken:
-        raise _conflict(request, f"the server has a disk {wanted} already")
-    return wanted or next(f"/dev/vd{letter}" for letter in _LETTERS if f"/dev/vd{letter}" not in taken)
+    return next(f"/dev/vd{letter}" for letter in _LETTERS if f"/dev/vd{letter}" not in taken)
 
 
 async def _volume_or_none(request: Request, name: str) -> Object | None:
