@@ -192,6 +192,16 @@ async def test_a_pod_that_runs_nowhere_goes_at_once(session: Session) -> None:
         await session.get(POD, "p", "default")
 
 
+async def test_a_pod_that_was_refused_a_place_is_scheduled_once_it_is_bound(session: Session) -> None:
+    await session.create(POD, a_pod())
+    refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+    await session.patch(POD, "p", "default", {"status": {"conditions": [refused]}}, subresource="status")
+    binding = {"metadata": {"name": "p", "namespace": "default"}, "target": {"kind": "Node", "name": "n1"}}
+    await session.create(POD, binding, subresource="binding")
+    (condition,) = (await session.get(POD, "p", "default"))["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition.get("message")) == ("PodScheduled", "True", None)
+
+
 async def test_a_bound_pod_goes_gracefully_and_its_agent_ends_it(session: Session) -> None:
     await session.create(POD, a_pod(terminationGracePeriodSeconds=7))
     binding = {"metadata": {"name": "p", "namespace": "default"}, "target": {"kind": "Node", "name": "n1"}}

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lichen.kernel.metadata import rfc3339
 from lichen.kinds.builtin import POD
 from lichen.kinds.bundle import definition_name
 from lichen.kinds.installed import Scale
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, NotFound
 from lichen.model.kind import Kind
+from lichen.model.meta import with_condition
 from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
 
 if TYPE_CHECKING:
@@ -147,6 +149,9 @@ async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body:
             name=name,
         )
     pod["spec"]["nodeName"] = node
+    status = pod.setdefault("status", {})
+    scheduled = {"type": "PodScheduled", "status": "True"}
+    status["conditions"] = with_condition(status.get("conditions") or [], scheduled, rfc3339(kernel.clock.now()))
     await kernel.writes.update(caller, POD, pod, "binding", DEFAULT_OPTIONS)
     return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
 

@@ -327,6 +327,8 @@ def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
             part["metadata"]["annotations"] = new["metadata"]["annotations"]
     else:
         part["spec"] = new.get("spec", {})
+    if subresource == "binding":
+        part["status"] = new.get("status", {})
     return part
 
 
