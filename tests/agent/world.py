@@ -26,6 +26,7 @@ from lichen.model.kind import Kind
 from lichen.model.meta import namespace_of, uid_of
 from lichen.runtime.clock import SystemClock
 from lichen.store.memory import MemoryStore
+from tests.conformance.witness import witnessed
 
 FAST = Timing(disk=0, start=0, boot=0.05, shutdown=0.01, image=0, sandbox=0, container=0)
 IMAGE_ID = "11111111-1111-4111-8111-111111111111"
@@ -117,7 +118,8 @@ async def a_world(root: Path) -> AsyncIterator[World]:
     world = World(store, machine, root, agent, asyncio.create_task(agent.run()), guests, pods, pool)
     await asyncio.wait_for(agent.ready.wait(), 5)
     try:
-        yield world
+        async with witnessed(store):
+            yield world
     finally:
         await world.stop()
         await machine.power_off()

@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 
 from lichen.client.local import Credentials, LocalCloud, read_credentials, read_local
 
+from .witness import witnessing
+
 BIN = Path(sys.executable).parent
 SECONDS = 120.0
 _T = TypeVar("_T")
@@ -216,12 +218,13 @@ def folder_of_its_own() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def a_cloud(*, simulate: bool = True, nodes: int = 3) -> Iterator[Here]:
-    """A cloud that runs while the block does."""
+    """A cloud that runs while the block does. What is on its way or in error in it is explained, or the block fails."""
     with folder_of_its_own() as folder:
         here = Here(folder, simulate=simulate)
         try:
             started = here.up(*(("--nodes", str(nodes)) if simulate else ()))
             assert started.code == 0, f"{started.out}{started.err}"
-            yield here
+            with witnessing(here.facts.kubernetes_url, here.credentials.admin_token, here.facts.ca_file):
+                yield here
         finally:
             here.down()

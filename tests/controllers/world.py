@@ -20,6 +20,7 @@ from lichen.model.kind import Kind, new_object
 from lichen.model.meta import is_deleting, name_of, namespace_of
 from lichen.planning.times import rfc3339, rfc3339_micro
 from lichen.runtime.clock import Clock, SystemClock
+from tests.conformance.witness import witnessed
 from tests.kernel.helpers import a_kernel
 
 PATIENCE = 10.0
@@ -153,7 +154,8 @@ async def a_cloud(nodes: int = 2, *, clock: Clock | None = None, controllers: bo
         works.append(manage(session, clock))
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        yield cloud
+        async with witnessed(session):
+            yield cloud
         for task in tasks:
             assert not task.done(), task.exception() if not task.cancelled() else task
     finally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen.planning.causes import World
-from lichen.planning.explain import explain
+from lichen.planning.explain import explain, unexplained
 
 NO_ROOM = {"type": "Scheduled", "status": "False", "message": "0/3 nodes are available: 3 Insufficient memory."}
 GROUPS = {
@@ -22,7 +22,7 @@ GROUPS = {
 
 def a(kind: str, name: str, *conditions: dict[str, Any], spec: Any = None, owner: Any = None, **status: Any) -> Any:
     meta: dict[str, Any] = {"name": name, "uid": f"uid-{kind}-{name}"}
-    if kind not in ("Node", "Namespace"):
+    if kind not in ("Node", "Namespace", "StorageClass"):
         meta["namespace"] = "demo"
     if owner:
         reference = {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
@@ -302,3 +302,48 @@ def test_a_kind_that_is_not_known_here_tells_its_condition():
 def test_things_that_wait_for_each_other_are_told_once():
     one, two = (a("Volume", n, spec={"source": s}, phase="Creating") for n, s in (("one", "two"), ("two", "one")))
     assert len(told(one, two)) == 3
+
+
+# --- what is on its way -----------------------------------------------------------------------------------------------
+
+LOOK = "sudo lichen status (tells whether all of the cloud works)"
+
+
+def test_a_server_that_nobody_looked_at_yet_says_for_whom_it_waits():
+    new, placed = (a("Server", "vm", spec=spec, phase="Pending") for spec in ({}, {"node": "n1"}))
+    assert told(new) == ["server demo/vm waits for the scheduler to look at it", LOOK]
+    assert told(placed) == ["server demo/vm waits for node n1 to look at it", LOOK]
+
+
+def test_a_pod_that_nobody_looked_at_yet_says_for_whom_it_waits():
+    new = a("Pod", "x", spec={"containers": []}, phase="Pending")
+    assert told(new) == ["pod demo/x waits for the scheduler to look at it", LOOK]
+
+
+def test_a_pod_whose_container_is_being_started_says_so():
+    pod = a_pod({"type": "Ready", "status": "False"}, container=waiting("ContainerCreating"))
+    assert told(pod)[0] == "pod demo/x is Pending: node n1 starts container c"
+
+
+def test_a_claim_says_that_it_waits_for_its_first_pod():
+    kept = a("StorageClass", "local") | {"volumeBindingMode": "WaitForFirstConsumer"}
+    claim = a("PersistentVolumeClaim", "data", spec={"storageClassName": "local"}, phase="Pending")
+    assert told(claim, kept) == [
+        "volume claim demo/data is not bound: its volume is made for the first pod that uses it, and there is none yet",
+        "kubectl -n demo apply -f FILE (a pod that mounts data)",
+    ]
+
+
+def test_a_claim_whose_pod_has_no_node_leads_on_to_the_pod():
+    kept = a("StorageClass", "local") | {"volumeBindingMode": "WaitForFirstConsumer"}
+    claim = a("PersistentVolumeClaim", "data", spec={"storageClassName": "local"}, phase="Pending")
+    spec = {"containers": [], "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}
+    pod = a("Pod", "x", {**NO_ROOM, "type": "PodScheduled"}, spec=spec, phase="Pending")
+    assert told(claim, kept, pod)[1] == "pod demo/x has no node: 0/3 nodes are available: 3 Insufficient memory"
+
+
+def test_what_nothing_explains_is_known_as_such():
+    silent = a("Server", "vm", phase="Error")
+    assert unexplained(silent, World([silent])).startswith("server demo/vm is Error, and nobody says why")
+    assert unexplained(a("Server", "vm", phase="Error", fault="no disk"), World()) == ""
+    assert unexplained(a("Server", "vm", phase="Running"), World()) == ""

@@ -23,20 +23,25 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Line:
-    """One link of the chain. mend: the command that would mend it, "" before the last link."""
+    """One link of the chain. mend: the command that would mend it, "" before the last link. known: it says why."""
 
     depth: int
     text: str
     mend: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a thing is not as wanted: in words, and the thing on which that depends, if one is known."""
+    """Why a thing is not as wanted: in words, and the thing on which that depends, if one is known.
+
+    known: the words say why; where nothing in the cloud does, they can only say that.
+    """
 
     text: str
     next: Object | None = None
     mend: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,11 @@ def said(condition: Object | None) -> str:
 def one_line(text: str, most: int = 400) -> str:
     text = " ".join(text.split()).rstrip(".")
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def unseen(who: str) -> Cause:
+    """Of a thing that was just made, or whose keeper does not work."""
+    return Cause(f"waits for {who} to look at it", mend="sudo lichen status (tells whether all of the cloud works)")
 
 
 def placing(obj: Object, sentence: str) -> str:

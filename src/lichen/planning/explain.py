@@ -33,6 +33,12 @@ KINDS: dict[str, Callable[[Object, World], Cause | None]] = {
     "Deployment": of_workload, "ReplicaSet": of_workload, "StatefulSet": of_workload, "DaemonSet": of_workload,
     "Job": of_workload, "CronJob": of_workload,
 }  # fmt: skip
+PHASES = {
+    "Server": ("Pending", "Building", "Error"), "Volume": ("Pending", "Creating", "Error"),
+    "VolumeSnapshot": ("Pending", "Creating", "Error"), "Image": ("queued", "saving", "killed"),
+    "Pod": ("Pending", "Failed"), "PersistentVolumeClaim": ("Pending", "Lost"),
+}  # fmt: skip
+"""The phases of things that are on their way, or in error: each time, something must say why."""
 TELLING = ("Ready", "Available", "Established")
 """Conditions that say of any kind whether it is well."""
 
@@ -46,11 +52,22 @@ def explain(obj: Object, world: World) -> list[Line]:
         seen.append(at)
         goes_on = cause.next is not None and not any(cause.next is before for before in seen)
         mend = "" if goes_on else cause.mend or kubectl("describe", at)
-        lines.append(Line(len(lines), f"{called(at)} {cause.text}", mend))
+        lines.append(Line(len(lines), f"{called(at)} {cause.text}", mend, cause.known))
         if cause.next is None or not goes_on:
             return lines
         at = cause.next
     return [*lines, Line(len(lines), f"nothing is wrong: {called(at)} is {_standing(at)}")]
+
+
+def unexplained(obj: Object, world: World) -> str:
+    """What is missing of the explanation of a thing that is on its way or in error; "" if it is explained, or well."""
+    phase = (obj.get("status") or {}).get("phase") or "Pending"
+    if obj["kind"] not in PHASES or phase not in PHASES[obj["kind"]]:
+        return ""
+    lines = explain(obj, world)
+    if cause_of(obj, world) is None:
+        return f"{called(obj)} is {phase}, but: {lines[-1].text}"
+    return "" if lines[-1].known else f"{called(obj)} is {phase}, and nobody says why: {lines[-1].text}"
 
 
 def cause_of(obj: Object, world: World) -> Cause | None:
@@ -96,8 +113,14 @@ def _of_any(obj: Object, world: World) -> Cause | None:
         if not fault and (condition := refused(obj, type_)) is not None:
             fault = f"{type_} is {condition['status']}: {said(condition)}"
     if not fault and phase_of(obj) in ("Error", "Failed", "DOWN", "ERROR"):
-        fault = world.warning(obj) or f"it is {phase_of(obj)}, and nothing says why"
-    return Cause(f"is not well: {fault}", mend=f"{kubectl('describe', obj)}, then lichen status") if fault else None
+        fault = world.warning(obj)
+        if not fault:
+            return Cause(f"is {phase_of(obj)}, and nothing says why", mend=_look(obj), known=False)
+    return Cause(f"is not well: {fault}", mend=_look(obj)) if fault else None
+
+
+def _look(obj: Object) -> str:
+    return f"{kubectl('describe', obj)}, then lichen status"
 
 
 def _standing(obj: Object) -> str:

@@ -16,6 +16,7 @@ from lichen.planning.causes import (
     placing,
     refused,
     said,
+    unseen,
 )
 
 AT_REST = {"Off": "Stopped", "Paused": "Paused", "Suspended": "Suspended"}
@@ -34,7 +35,7 @@ def of_server(server: Object, world: World) -> Cause | None:
     if (node := _silent_node(spec.get("node", ""), world)) is not None:
         return Cause(f"is {phase} on node {name_of(node)}, which is not ready", node)
     if ready is None:
-        return None
+        return _begins(spec, phase, find_condition(server, "Ready") is not None)
     words = f"is {phase}: {said(ready)}"
     match ready.get("reason"):
         case "ImageNotReady" | "ImageMissing":
@@ -48,13 +49,22 @@ def of_server(server: Object, world: World) -> Cause | None:
     return Cause(words, _unready_volume(server, world), _look(server))
 
 
+def _begins(spec: Object, phase: str, told: bool) -> Cause | None:
+    """Of a server of which nothing is wrong: whom it waits for, before it runs. told: its node has told of it."""
+    if phase != "Pending" and told:
+        return None
+    return unseen(f"node {spec['node']}" if spec.get("node") else "the scheduler")
+
+
 def _in_error(server: Object, world: World, fault: str) -> Cause:
     ready = find_condition(server, "Ready") or {}
     if ready.get("reason") == "ImageMissing":
         return _lacks_image(server, world, f"is in Error: {fault}")
     volume = _unready_volume(server, world)
     again = f"openstack server reboot --hard {openstack_name(server)}"
-    return Cause(f"is in Error: {fault or 'its node does not say why'}", volume, f"{again} (starts it again)")
+    return Cause(
+        f"is in Error: {fault or 'its node does not say why'}", volume, f"{again} (starts it again)", known=bool(fault)
+    )
 
 
 def _lacks_image(server: Object, world: World, words: str) -> Cause:
@@ -94,6 +104,7 @@ def _silent_node(name: str, world: World) -> Object | None:
 
 def of_image(image: Object, world: World) -> Cause | None:
     phase = (image.get("status") or {}).get("phase") or "queued"
+    look = f"openstack image show {openstack_name(image)}"
     match phase:
         case "active":
             return None
@@ -102,7 +113,9 @@ def of_image(image: Object, world: World) -> Cause | None:
             return Cause("is queued: its bytes were never uploaded", mend=f"{again} --disk-format qcow2 NAME")
         case "deactivated":
             return Cause("is deactivated", mend=f"openstack image set --activate {openstack_name(image)}")
-    return Cause(f"is {phase}", mend=f"openstack image show {openstack_name(image)}")
+        case "saving":
+            return Cause("is saving: its bytes are being uploaded", mend=look)
+    return Cause(f"is {phase}", mend=look)
 
 
 def of_port(port: Object, world: World) -> Cause | None:
@@ -149,7 +162,10 @@ def of_volume(volume: Object, world: World) -> Cause | None:
         if source is not None and phase_of(source) not in ("active", "Available"):
             return Cause(f"{words}; it is copied from {called(source)}", source)
     if phase == "Error":
-        return Cause(words, mend=f"openstack {noun} delete {openstack_name(volume)}, then make it again")
+        again = f"openstack {noun} delete {openstack_name(volume)}, then make it again"
+        return Cause(words, mend=again, known=bool(fault))
+    if not fault and phase in ("Pending", "Creating"):
+        return unseen(f"node {spec['node']}" if spec.get("node") else "the controllers")
     return Cause(words, mend=_look(volume))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, name_of, namespace_of
-from lichen.planning.causes import Cause, World, kubectl, one_line, phase_of, placing, refused, resource, said
+from lichen.planning.causes import Cause, World, kubectl, one_line, phase_of, placing, refused, resource, said, unseen
 
 OWNED = {"Deployment": ("ReplicaSet", "Pod"), "CronJob": ("Job",)}
 BEGINNING = ("ContainerCreating", "PodInitializing")
@@ -30,19 +30,29 @@ def of_pod(pod: Object, world: World) -> Cause | None:
         if (cause := _of_container(pod, container, world)) is not None:
             return cause
     if phase == "Failed":
-        words = one_line(status.get("message") or status.get("reason") or "a container ended with an error")
-        return Cause(f"has failed: {words}", mend=f"kubectl -n {namespace_of(pod)} logs {name_of(pod)}")
-    if find_condition(pod, "Ready") is None or refused(pod, "Ready") or phase != "Running":
-        why = world.warning(pod) or said(refused(pod, "Ready"))
-        return Cause(f"is {phase}, but not ready{f': {why}' if why else ''}", mend=kubectl("describe", pod))
-    return None
+        words = one_line(status.get("message") or status.get("reason") or "")
+        logs = f"kubectl -n {namespace_of(pod)} logs {name_of(pod)}"
+        return Cause(f"has failed: {words or 'nothing says why'}", mend=logs, known=bool(words))
+    if phase != "Pending" and find_condition(pod, "Ready") is not None and not refused(pod, "Ready"):
+        return None
+    return _begins(pod, phase, containers, world)
+
+
+def _begins(pod: Object, phase: str, containers: list[Object], world: World) -> Cause:
+    """Of a pod on its way, of which nothing is wrong that its conditions and containers tell."""
+    node, why = pod["spec"].get("nodeName", ""), world.warning(pod)
+    if phase == "Pending" and not why and not containers:
+        return unseen(f"node {node}" if node else "the scheduler")
+    waiting = [c["name"] for c in containers if "waiting" in (c.get("state") or {})]
+    if phase == "Pending" and not why and waiting:
+        return Cause(f"is Pending: node {node} starts container {waiting[0]}", mend=kubectl("describe", pod))
+    why = why or said(refused(pod, "Ready"))
+    words = f"is {phase}, but not ready{f': {why}' if why else ''}"
+    return Cause(words, mend=kubectl("describe", pod), known=bool(why))
 
 
 def _claim(pod: Object, world: World) -> Cause | None:
-    for volume in pod["spec"].get("volumes") or []:
-        name = (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
-        if not name:
-            continue
+    for name in _claims(pod):
         claim = world.find("PersistentVolumeClaim", name, namespace_of(pod))
         if claim is None:
             mend = f"kubectl -n {namespace_of(pod)} apply -f FILE (a PersistentVolumeClaim named {name})"
@@ -110,11 +120,36 @@ def of_claim(claim: Object, world: World) -> Cause | None:
     volume = _volume_of(claim, world)
     if volume is not None and phase_of(volume) != "Available":
         return Cause("is not bound: its volume is not there yet", volume)
+    return _unprovided(claim, world)
+
+
+def _unprovided(claim: Object, world: World) -> Cause:
+    """Of a claim for which no volume was made yet."""
     wanted = claim["spec"].get("storageClassName", "")
-    if wanted and world.find("StorageClass", wanted) is None:
+    kept = world.find("StorageClass", wanted) if wanted else None
+    if wanted and kept is None:
         return Cause(f"is not bound: storage class {wanted} is not there", mend="kubectl get storageclasses")
-    why = world.warning(claim) or "no pod that has a node uses it yet, or nothing provides it"
-    return Cause(f"is not bound: {why}", mend=kubectl("describe", claim))
+    if why := world.warning(claim):
+        return Cause(f"is not bound: {why}", mend=kubectl("describe", claim))
+    if kept is None:
+        words = "is not bound: it names no storage class, and no volume that is there fits it"
+        return Cause(words, mend="kubectl get storageclasses, then make the claim again with one of them")
+    if kept.get("volumeBindingMode") != "WaitForFirstConsumer":
+        return unseen(f"provisioner {kept.get('provisioner', '')}")
+    users = [pod for pod in world.of("Pod", namespace_of(claim)) if name_of(claim) in _claims(pod)]
+    if not users:
+        words = "is not bound: its volume is made for the first pod that uses it, and there is none yet"
+        return Cause(words, mend=f"kubectl -n {namespace_of(claim)} apply -f FILE (a pod that mounts {name_of(claim)})")
+    placed = next((pod for pod in users if pod["spec"].get("nodeName")), None)
+    if placed is None:
+        return Cause("is not bound: its volume is made where its first pod is placed, which has no node", users[0])
+    return unseen(f"provisioner {kept.get('provisioner', '')}")
+
+
+def _claims(pod: Object) -> list[str]:
+    """The names of the claims that a pod mounts."""
+    found = (volume.get("persistentVolumeClaim") or {} for volume in pod["spec"].get("volumes") or [])
+    return [claim["claimName"] for claim in found if claim.get("claimName")]
 
 
 def _volume_of(claim: Object, world: World) -> Object | None:
