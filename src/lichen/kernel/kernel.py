@@ -11,10 +11,12 @@ from __future__ import annotations
 from lichen.kernel.access import Access, Clock, Store, SystemClock
 from lichen.kernel.admission import Plugin, Resuming
 from lichen.kernel.admission.chain import Chain
+from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.standard import standard_plugins
 from lichen.kernel.bootstrap import bootstrap
 from lichen.kernel.custom.custom import Definitions
 from lichen.kernel.managed.managers import Tracking
+from lichen.kernel.policies.policies import Installed, Policies
 from lichen.kernel.schema import Schemas
 from lichen.kernel.session import Session
 from lichen.kernel.views import Views
@@ -49,6 +51,9 @@ class Kernel:
         self.admission = Chain(standard_plugins() if plugins is None else plugins)
         self.custom = Definitions(self)
         self.admission.append(self.custom)
+        self.policies = Policies(self)
+        self.admission.put_before(Quotas, self.policies)
+        self.admission.append(Installed(self.policies))
         self.views = Views(self.catalog, self.schemas)
         self.tracking = Tracking(self.catalog)
         self.writes = Writes(self.store, self.schemas, self.admission, self.clock, self.tracking)

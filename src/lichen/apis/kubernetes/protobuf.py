@@ -22,6 +22,7 @@ from lichen.model.data import Object
 from lichen.model.errors import BadRequest, UnsupportedMediaType
 
 MAGIC = b"k8s\0"
+_SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 Field = tuple[str, str, str]
 """JSON name, type and marks: see the script."""
@@ -37,6 +38,8 @@ def decode_protobuf(body: bytes) -> Object:
         api_version, kind = _text(head.get(1, b"")), _text(head.get(2, b""))
         message = _message_of(api_version, kind)
         return {"apiVersion": api_version, "kind": kind, **_message(_bytes(envelope.get(2, b"")), message)}
+    except RecursionError:
+        raise BadRequest("the body cannot be read as protobuf: it is nested too deep") from None
     except (ValueError, IndexError, TypeError, struct.error, OverflowError, msgspec.DecodeError) as fault:
         raise BadRequest(f"the body cannot be read as protobuf: {fault}") from None
 
@@ -170,6 +173,27 @@ def _raw_json(raw: int | bytes) -> Any:
     return msgspec.json.decode(inner) if inner else None
 
 
+def _schema_or_bool(raw: int | bytes) -> Any:
+    parts = dict(_entries(_bytes(raw)))
+    return _schema(parts[2]) if 2 in parts else bool(parts.get(1, 0))
+
+
+def _schema_or_array(raw: int | bytes) -> Any:
+    parts = list(_entries(_bytes(raw)))
+    several = [_schema(item) for number, item in parts if number == 2]
+    return several or next((_schema(item) for number, item in parts if number == 1), None)
+
+
+def _schema_or_strings(raw: int | bytes) -> Any:
+    parts = list(_entries(_bytes(raw)))
+    one = next((_schema(item) for number, item in parts if number == 1), None)
+    return one if one is not None else [_text(item) for number, item in parts if number == 2]
+
+
+def _schema(raw: int | bytes) -> Object:
+    return _message(_bytes(raw), _SCHEMA)
+
+
 _READ: dict[str, Callable[[int | bytes], Any]] = {
     "s": _text,
     "i": _number,
@@ -182,4 +206,7 @@ _READ: dict[str, Callable[[int | bytes], Any]] = {
     "Quantity": lambda raw: _text(dict(_entries(_bytes(raw))).get(1, b"")),
     "IntOrString": _int_or_string,
     "Raw": _raw_json,
+    "SchemaOrArray": _schema_or_array,
+    "SchemaOrBool": _schema_or_bool,
+    "SchemaOrStrings": _schema_or_strings,
 }

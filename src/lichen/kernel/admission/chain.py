@@ -14,7 +14,7 @@ from lichen.model.state import State
 
 
 class Chain(list[Plugin]):
-    """A list of plugins; change it before the kernel starts."""
+    """A list of plugins; change it before the kernel starts, or `forget`."""
 
     def __init__(self, plugins: list[Plugin]) -> None:
         super().__init__(plugins)
@@ -27,6 +27,15 @@ class Chain(list[Plugin]):
             found = tuple(p for p in self if _takes(p, verb) and (p.kinds is None or kind in p.kinds))
             self._found[kind, verb] = found
         return found
+
+    def put_before(self, kind: type, plugin: Plugin) -> None:
+        """Insert `plugin` before the first plugin of class `kind`, else at the end."""
+        self.insert(next((i for i, p in enumerate(self) if isinstance(p, kind)), len(self)), plugin)
+        self.forget()
+
+    def forget(self) -> None:
+        """A plugin looks at other kinds from now on."""
+        self._found.clear()
 
     async def removed(self, kind: Kind, obj: Object, state: State) -> None:
         """Let plugins go of what they hold for an object that is gone."""
