@@ -5,7 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT
+from lichen.kinds.builtin import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
+    EVENT,
+    NAMESPACE,
+    POD,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.network import Network
@@ -46,6 +56,41 @@ async def test_a_pod_whose_labels_leave_the_service_leaves_its_endpoints(cloud: 
     await cloud.until_all(ENDPOINT_SLICE, lambda pieces: ready_endpoints(pieces) == ["one"])
     await cloud.patch(POD, "one", {"metadata": {"labels": {"app": "none"}}})
     await cloud.until_all(ENDPOINT_SLICE, lambda pieces: ready_endpoints(pieces) == [])
+
+
+async def test_a_service_has_endpoints_too_and_they_go_with_it(cloud: Cloud):
+    await cloud.create(SERVICE, "web", {"selector": {"app": "web"}, "ports": [{"port": 80}]}, labels={"a": "b"})
+    empty = await cloud.until(ENDPOINTS, "web", lambda endpoints: True)
+    assert empty["metadata"]["labels"] == {"a": "b", "endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+    await cloud.create(POD, "one", a_pod_spec(), labels={"app": "web"})
+    filled = await cloud.until(ENDPOINTS, "web", lambda e: e.get("subsets") and "addresses" in e["subsets"][0])
+    (subset,) = filled["subsets"]
+    assert [address["targetRef"]["name"] for address in subset["addresses"]] == ["one"]
+    assert subset["ports"] == [{"port": 80, "protocol": "TCP"}]
+    await cloud.state.delete(SERVICE, "web", "demo")
+    await cloud.until_gone(ENDPOINTS, "web")
+
+
+async def test_endpoints_of_somebodys_own_are_mirrored_for_a_service_without_a_selector(cloud: Cloud):
+    await cloud.create(SERVICE, "own", {"ports": [{"port": 80}]})
+    await cloud.state.create(ENDPOINTS, endpoints_at("10.1.2.3"))
+    (piece,) = await cloud.until_all(ENDPOINT_SLICE, len)
+    assert piece["metadata"]["labels"] == {
+        "kubernetes.io/service-name": "own",
+        "endpointslice.kubernetes.io/managed-by": "endpointslicemirroring-controller.k8s.io",
+    }
+    assert piece["endpoints"] == [{"addresses": ["10.1.2.3"], "conditions": {"ready": True}}]
+    assert piece["ports"] == [{"name": "", "port": 80, "protocol": "TCP"}]
+    await cloud.state.update(ENDPOINTS, endpoints_at("10.2.3.4"))
+    await cloud.until_all(ENDPOINT_SLICE, lambda ps: [p["endpoints"][0]["addresses"] for p in ps] == [["10.2.3.4"]])
+    await cloud.state.delete(ENDPOINTS, "own", "demo")
+    await cloud.until_all(ENDPOINT_SLICE, lambda pieces: not pieces)
+    assert await cloud.names(SERVICE) == ["own"]
+
+
+def endpoints_at(address: str) -> Object:
+    subsets = [{"addresses": [{"ip": address}], "ports": [{"port": 80}]}]
+    return {**new_object(ENDPOINTS, "own", "demo"), "subsets": subsets}
 
 
 async def test_every_namespace_has_its_service_account(cloud: Cloud):

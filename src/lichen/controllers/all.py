@@ -18,7 +18,7 @@ from lichen.controllers.network import NetworkController
 from lichen.controllers.node import NodeController
 from lichen.controllers.operation import OperationController
 from lichen.controllers.pod_port import PodPortController
-from lichen.controllers.replica_set import ReplicaSetController
+from lichen.controllers.replica_set import ReplicaSetController, ReplicationControllerController
 from lichen.controllers.router import RouterController
 from lichen.controllers.server import ServerController
 from lichen.controllers.service import ServiceController
@@ -37,6 +37,7 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     ServiceController,
     DeploymentController,
     ReplicaSetController,
+    ReplicationControllerController,
     StatefulSetController,
     DaemonSetController,
     JobController,

@@ -57,7 +57,8 @@ class NamespaceController:
         if held is None:
             await self.world.apply([Create(CONFIG_MAP, {**new_object(CONFIG_MAP, ROOT_CA, namespace), "data": data})])
         elif held.get("data") != data:
-            await self.world.apply([Patch(CONFIG_MAP, ROOT_CA, namespace, {"data": data})])
+            other = dict.fromkeys(held.get("data") or {})
+            await self.world.apply([Patch(CONFIG_MAP, ROOT_CA, namespace, {"data": {**other, **data}})])
 
     async def _empty(self, namespace: Object) -> float | None:
         """Delete all that is in it; let it go when nothing is left; else say in its conditions what is."""

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services get EndpointSlices from the pods they select."""
+"""Services get EndpointSlices and Endpoints from the pods they select; Endpoints of people's own get EndpointSlices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lichen.controllers.base import Key, Mapper, World
-from lichen.kinds.builtin import ENDPOINT_SLICE, POD, SERVICE
+from lichen.controllers.base import Key, Mapper, World, itself
+from lichen.kinds.builtin import ENDPOINT_SLICE, ENDPOINTS, POD, SERVICE
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import labels_of, namespace_of
-from lichen.planning.endpoint_slice import MANAGER, SERVICE_LABEL, plan_endpoint_slices
+from lichen.planning.endpoint_slice import MANAGED_BY, MANAGER, SERVICE_LABEL, plan_endpoint_slices, wanted_slices
+from lichen.planning.endpoints import MIRROR, plan_endpoints, plan_mirror
 
 
 def _service_of(piece: Object) -> list[Key]:
@@ -32,10 +33,11 @@ class ServiceController:
         self.services = world.informer(SERVICE)
         self.pods = world.informer(POD)
         self.slices = world.informer(ENDPOINT_SLICE)
+        self.endpoints = world.informer(ENDPOINTS)
         for informer in (self.services, self.pods):
             informer.add_index("namespace", _by_namespace)
         self.slices.add_index("service", lambda piece: ["/".join(key) for key in _service_of(piece)])
-        self.watches: Mapping[Kind, Mapper] = {ENDPOINT_SLICE: _service_of, POD: self.map_pod}
+        self.watches: Mapping[Kind, Mapper] = {ENDPOINT_SLICE: _service_of, ENDPOINTS: itself, POD: self.map_pod}
 
     def map_pod(self, pod: Object) -> list[Key]:
         """The services that select a pod (a pod whose labels changed is found by its service's next slice)."""
@@ -48,12 +50,15 @@ class ServiceController:
         ]
 
     async def reconcile(self, key: Key) -> float | None:
-        service = self.services.get(key[1], key[0])
+        service, endpoints = self.services.get(key[1], key[0]), self.endpoints.get(key[1], key[0])
+        slices = self.slices.by_index("service", "/".join(key))
+        steps = plan_mirror(endpoints, service, [s for s in slices if labels_of(s).get(MANAGED_BY) == MIRROR])
         if service is None:
+            await self.world.apply([*steps, *plan_endpoints(None, [], endpoints)])
             return None
         selector = (service["spec"].get("selector") or {}).items()
         pods = [p for p in self.pods.by_index("namespace", key[0]) if selector and selector <= labels_of(p).items()]
-        slices = self.slices.by_index("service", "/".join(key))
-        ours = [s for s in slices if labels_of(s).get("endpointslice.kubernetes.io/managed-by") == MANAGER]
-        await self.world.apply(plan_endpoint_slices(service, pods, ours))
+        steps += plan_endpoint_slices(service, pods, [s for s in slices if labels_of(s).get(MANAGED_BY) == MANAGER])
+        steps += plan_endpoints(service, wanted_slices(service, pods), endpoints)
+        await self.world.apply(steps)
         return None

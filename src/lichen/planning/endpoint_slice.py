@@ -12,7 +12,8 @@ from lichen.model.meta import is_deleting, name_of, namespace_of, owner_referenc
 from lichen.planning.steps import Create, Delete, Patch, Step
 from lichen.planning.workload import has_ended, says_ready
 
-MANAGER = "endpointslice-controller.lichen.dev"
+MANAGER = "endpointslice-controller.k8s.io"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SERVICE_LABEL = "kubernetes.io/service-name"
 MOST_ENDPOINTS = 1000
 
@@ -22,7 +23,7 @@ def plan_endpoint_slices(service: Object, pods: Sequence[Object], slices: Sequen
 
     A service without a selector, or one that is only a name, has no slices made for it.
     """
-    wanted = [] if is_deleting(service) or not _is_selecting(service) else _wanted_slices(service, pods)
+    wanted = [] if is_deleting(service) or not is_selecting(service) else wanted_slices(service, pods)
     held = {name_of(piece): piece for piece in slices}
     steps: list[Step] = []
     for piece in wanted:
@@ -36,11 +37,11 @@ def plan_endpoint_slices(service: Object, pods: Sequence[Object], slices: Sequen
     return steps
 
 
-def _is_selecting(service: Object) -> bool:
+def is_selecting(service: Object) -> bool:
     return bool(service["spec"].get("selector")) and service["spec"].get("type") != "ExternalName"
 
 
-def _wanted_slices(service: Object, pods: Sequence[Object]) -> list[Object]:
+def wanted_slices(service: Object, pods: Sequence[Object]) -> list[Object]:
     """One slice for each distinct set of resolved ports and thousand endpoints, as named target ports may differ."""
     groups: dict[tuple[Any, ...], list[Object]] = {}
     for pod in sorted(pods, key=name_of):
@@ -62,7 +63,7 @@ def _slice(service: Object, number: int, ports: tuple[Any, ...], endpoints: list
         "metadata": {
             "name": f"{name_of(service)}-{uid_of(service)[:5] or 'x'}{number or ''}",
             "namespace": namespace_of(service),
-            "labels": {SERVICE_LABEL: name_of(service), "endpointslice.kubernetes.io/managed-by": MANAGER},
+            "labels": {SERVICE_LABEL: name_of(service), MANAGED_BY: MANAGER},
             "ownerReferences": [owner_reference(service)],
         },
         "addressType": "IPv4",

@@ -96,11 +96,17 @@ def deletion_rank(pod: Object) -> tuple[bool, bool, int, int, str]:
     return (bool(pod["spec"].get("nodeName")), is_ready(pod), _cost(pod), -restarts, _reversed(created))
 
 
+def selector_of(owner: Object) -> Object | None:
+    """A workload's label selector; a ReplicationController has a plain map of labels instead."""
+    selector: Object | None = owner["spec"].get("selector")
+    return {"matchLabels": selector} if owner["kind"] == "ReplicationController" else selector
+
+
 def plan_claims(kind: Kind, owner: Object, candidates: Sequence[Object]) -> list[Patch]:
     """Take in what nobody manages and the owner's selector matches; let go of what it does not match any more."""
     if is_deleting(owner):
         return []
-    matches = label_selector(owner["spec"].get("selector"))
+    matches = label_selector(selector_of(owner))
     steps: list[Patch] = []
     for obj in candidates:
         manager = controller_of(obj)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of what makes pods from a template: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob."""
+"""Rules of what makes pods from a template: Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet,
+Job, CronJob, PodTemplate."""
 
 from __future__ import annotations
 
@@ -121,6 +122,10 @@ def begin(obj: Object) -> None:
     obj["status"] = {}
 
 
+def begin_counted(obj: Object) -> None:
+    obj["status"] = {"replicas": 0}
+
+
 def _check(obj: Object, faults: Faults, restart: tuple[str, ...] = ("Always",)) -> None:
     spec = obj.get("spec") or {}
     for field in _COUNTS:
@@ -188,12 +193,34 @@ def validate_stateful_update(new: Object, old: Object, faults: Faults) -> None:
         faults.forbidden("spec", _STATEFUL_FIXED)
 
 
+def default_replication_controller(obj: Object) -> None:
+    default_replica_set(obj)
+    labels = (obj["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels:
+        obj["spec"]["selector"] = obj["spec"].get("selector") or dict(labels)
+        obj["metadata"]["labels"] = obj["metadata"].get("labels") or dict(labels)
+
+
+def validate_replication_controller(obj: Object, faults: Faults) -> None:
+    """Its selector is a plain map of labels."""
+    spec = obj["spec"]
+    _check({**obj, "spec": {**spec, "selector": {"matchLabels": spec.get("selector") or {}}}}, faults)
+
+
+def default_pod_template(obj: Object) -> None:
+    _template(obj)
+
+
 RULES: dict[tuple[str, str], Rules] = {
+    ("", "replicationcontrollers"): Rules(
+        default=default_replication_controller, begin=begin_counted, validate=validate_replication_controller
+    ),
+    ("", "podtemplates"): Rules(default=default_pod_template),
     ("apps", "deployments"): Rules(
         default=default_deployment, begin=begin, validate=validate_deployment, validate_update=_keeps_selector
     ),
     ("apps", "replicasets"): Rules(
-        default=default_replica_set, begin=begin, validate=_check, validate_update=_keeps_selector
+        default=default_replica_set, begin=begin_counted, validate=_check, validate_update=_keeps_selector
     ),
     ("apps", "statefulsets"): Rules(
         default=default_stateful_set, begin=begin, validate=_check, validate_update=validate_stateful_update
