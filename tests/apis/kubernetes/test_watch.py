@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
+from lichen.apis.kubernetes.websockets import BEARER
 from lichen.kinds.builtin import CONFIG_MAP
 from tests.apis.kubernetes.conftest import ADMIN, Cloud
 from tests.apis.kubernetes.objects import a_config_map
@@ -153,3 +156,65 @@ async def test_pages_are_of_one_revision(cloud: Cloud, client: aiohttp.ClientSes
         rest = await answer.json()
     assert [item["metadata"]["name"] for item in rest["items"]] == ["c2", "c3", "c4"]
     assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+# --- over a WebSocket, as browsers do it ------------------------------------------------------------------------------
+
+
+def bearing(token: str) -> tuple[str, str]:
+    """The subprotocols of a browser's watch: the credential, and one that can be chosen."""
+    return (BEARER + base64.urlsafe_b64encode(token.encode()).decode().rstrip("="), "watch.k8s.io")
+
+
+@pytest_asyncio.fixture
+async def browser(cloud: Cloud) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that sets no headers of its own."""
+    connector = aiohttp.TCPConnector(ssl=trusting(cloud.certificate))
+    async with aiohttp.ClientSession(cloud.url, connector=connector) as session:
+        yield session
+
+
+async def test_a_watch_over_a_websocket_sends_one_message_for_each_event(
+    cloud: Cloud, browser: aiohttp.ClientSession
+) -> None:
+    await cloud.apply(a_config_map("a"))
+    async with browser.ws_connect(f"{MAPS}?watch=1", protocols=bearing("admin-token")) as socket:
+        assert socket.protocol == "watch.k8s.io"
+        await cloud.apply(a_config_map("b"))
+        events = [await socket.receive_json(timeout=10) for _ in range(2)]
+    assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [("ADDED", "a"), ("ADDED", "b")]
+
+
+async def test_a_watch_over_a_websocket_ends_when_its_time_is_up(browser: aiohttp.ClientSession) -> None:
+    async with browser.ws_connect(f"{MAPS}?watch=1&timeoutSeconds=1", protocols=bearing("admin-token")) as socket:
+        assert (await socket.receive(timeout=10)).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_revision_that_is_forgotten_is_told_in_a_message(cloud: Cloud, browser: aiohttp.ClientSession) -> None:
+    await cloud.apply(a_config_map("a"))
+    cloud.kernel.store.compact(cloud.kernel.store.revision)
+    query = f"{MAPS}?watch=1&resourceVersion=1"
+    async with browser.ws_connect(query, protocols=bearing("admin-token")) as socket:
+        event = await socket.receive_json(timeout=10)
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+
+
+@pytest.mark.parametrize(
+    ("path", "protocols", "code"),
+    [
+        (f"{MAPS}?watch=1", bearing("nobody's"), 401),
+        (f"{MAPS}?watch=1", bearing("admin-token")[:1], 401),
+        (f"{MAPS}?watch=1", (BEARER + "zzzzz", "x"), 401),
+        (f"{MAPS}?watch=1", (), 403),
+        (MAPS, bearing("admin-token"), 400),
+        ("/version", bearing("admin-token"), 404),
+    ],
+)
+async def test_a_websocket_that_may_not_watch_is_refused(
+    browser: aiohttp.ClientSession, path: str, protocols: tuple[str, ...], code: int
+) -> None:
+    try:
+        async with browser.ws_connect(path, protocols=protocols):
+            raise AssertionError("the handshake was not refused")
+    except aiohttp.WSServerHandshakeError as refusal:
+        assert refusal.status == code

@@ -16,6 +16,7 @@ from lichen.apis.kubernetes.respond import send_error
 from lichen.apis.kubernetes.status import status_body
 from lichen.apis.kubernetes.streams import NodeApp
 from lichen.apis.kubernetes.verbs import answer
+from lichen.apis.kubernetes.websockets import offered_token, without_token
 from lichen.model.errors import ApiError, InternalError, NotFound, Unauthorized
 from lichen.model.state import Caller
 
@@ -59,12 +60,12 @@ class _App:
         path = request.path
         if path.startswith(("/api/v1/", "/apis/")) and await answer(request, self._kernel, caller, self._node_app):
             return
-        if not await self._documents.answer(request, caller):
+        if request.scope["type"] == "websocket" or not await self._documents.answer(request, caller):
             raise NotFound("the server could not find the requested resource")
 
     async def _caller(self, request: Request) -> Caller:
         """Who asks. Unauthorized: a credential was given and is not valid."""
-        caller = await self._bearer(request.headers.get(b"authorization"))
+        caller = await self._bearer(_credential(request))
         if asks_to_impersonate(request.headers):
             return impersonated(self._kernel.access, caller, request.scope["headers"])
         return caller
@@ -77,6 +78,16 @@ class _App:
             raise Unauthorized("Unauthorized")
         caller: Caller = await self._kernel.authenticate(token.strip())
         return caller
+
+
+def _credential(request: Request) -> bytes | None:
+    """The Authorization header, or what stands for it in a browser's WebSocket."""
+    given = request.headers.get(b"authorization")
+    if request.scope["type"] != "websocket":
+        return given
+    token = offered_token(request.scope)
+    request.scope = without_token(request.scope)
+    return f"Bearer {token}".encode() if token and given is None else given
 
 
 async def _refuse(request: Request, error: ApiError) -> None:

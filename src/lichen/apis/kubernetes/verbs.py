@@ -10,7 +10,7 @@ from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.routing import Target, target_of
 from lichen.apis.kubernetes.streams import STREAMS, NodeApp, stream
 from lichen.apis.kubernetes.watching import watch
-from lichen.model.errors import MethodNotAllowed, NotFound
+from lichen.model.errors import BadRequest, MethodNotAllowed, NotFound
 from lichen.model.state import Caller
 
 
@@ -22,6 +22,8 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
     target = target_of(kernel.catalog, path)
     session = kernel.acting(caller)
     session.agent = request.agent().partition("/")[0]
+    if request.scope["type"] == "websocket" and target.subresource not in STREAMS and not request.flag("watch"):
+        raise BadRequest("a WebSocket is for watches, exec, attach and port-forward")
     if target.subresource:
         await _on_subresource(request, session, target, node_app)
     elif target.name:

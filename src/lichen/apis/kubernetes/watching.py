@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""watch: what is there, then every change, one JSON line each; whatever has queued up goes out in one write."""
+"""watch: what is there, then every change, one JSON line each; whatever has queued up goes out in one write.
+
+Over a WebSocket, as upstream: one text message for each event. That is how browsers watch many kinds at once, as they
+open no more than six connections to a host for plain requests.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Protocol
 
 from lichen.apis.kubernetes.eventlines import Lines, RawEvent, error_line, lines_for
@@ -13,6 +18,7 @@ from lichen.apis.kubernetes.reads import check_revision_match
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.respond import send_chunk, start_stream
 from lichen.apis.kubernetes.routing import Target
+from lichen.apis.kubernetes.websockets import accept_watch
 from lichen.model.errors import ApiError, Cause, Expired, Invalid
 
 Session = Any
@@ -46,11 +52,12 @@ async def watch(request: Request, session: Session, target: Target) -> None:
             bookmarks=request.flag("allowWatchBookmarks"),
         )
     except Expired as fault:
-        await start_stream(request, b"application/json")
-        await send_chunk(request, error_line(fault), more=False)
+        out = _out(request)
+        await out.start()
+        await out.end(error_line(fault))
         return
     try:
-        await _stream(request, watcher, lines, timeout)
+        await _stream(request, _out(request), watcher, lines, timeout)
     finally:
         await watcher.aclose()
 
@@ -78,10 +85,60 @@ def _missing_match() -> Invalid:
     return Invalid(f"resourceVersionMatch: {message}", causes=(Cause("resourceVersionMatch", message),))
 
 
-async def _stream(request: Request, watcher: Watcher, lines: Lines, timeout: float) -> None:
+class _Out(Protocol):
+    """Where events go."""
+
+    async def start(self) -> None: ...
+
+    async def send(self, lines: list[bytes]) -> None: ...
+
+    async def end(self, last_words: bytes) -> None: ...
+
+
+class _Chunks:
+    """An HTTP answer of unknown length."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def start(self) -> None:
+        await start_stream(self._request, b"application/json")
+
+    async def send(self, lines: list[bytes]) -> None:
+        await send_chunk(self._request, b"".join(lines))
+
+    async def end(self, last_words: bytes) -> None:
+        await send_chunk(self._request, last_words, more=False)
+
+
+class _Messages:
+    """A WebSocket."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    async def start(self) -> None:
+        await accept_watch(self._request)
+
+    async def send(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self._request.length += len(line)
+            await self._request.send({"type": "websocket.send", "text": line.decode()})
+
+    async def end(self, last_words: bytes) -> None:
+        await self.send([last_words] if last_words else [])
+        with contextlib.suppress(RuntimeError):  # the client may have closed it first
+            await self._request.send({"type": "websocket.close", "code": 1000, "reason": ""})
+
+
+def _out(request: Request) -> _Out:
+    return _Messages(request) if request.scope["type"] == "websocket" else _Chunks(request)
+
+
+async def _stream(request: Request, out: _Out, watcher: Watcher, lines: Lines, timeout: float) -> None:
     """Send until the client goes, the time is up, or the watch ends."""
-    await start_stream(request, b"application/json")
-    sender = asyncio.create_task(_send_all(request, watcher, lines))
+    await out.start()
+    sender = asyncio.create_task(_send_all(out, watcher, lines))
     gone = asyncio.create_task(_until_gone(request))
     try:
         await asyncio.wait((sender, gone), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -89,18 +146,18 @@ async def _stream(request: Request, watcher: Watcher, lines: Lines, timeout: flo
         for task in (sender, gone):
             task.cancel()
         await asyncio.gather(sender, gone, return_exceptions=True)
-    await send_chunk(request, _last_words(sender), more=False)
+    await out.end(_last_words(sender))
 
 
-async def _send_all(request: Request, watcher: Watcher, lines: Lines) -> None:
+async def _send_all(out: _Out, watcher: Watcher, lines: Lines) -> None:
     line = lines.line
     while True:
         events = await watcher.batch(_MOST)
-        await send_chunk(request, b"".join([line(event) for event in events]))
+        await out.send([line(event) for event in events])
 
 
 async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await request.receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
         pass
 
 
