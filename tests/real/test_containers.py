@@ -22,6 +22,7 @@ from lichen.drivers import cgroups
 from lichen.drivers.base import ContainerPhase, ContainerSpec, Mount, PodSpec, PortSpec
 from lichen.drivers.containerd import ContainerdPods, leftovers, logs, rpc
 from lichen.drivers.containerd.busybox import build_busybox
+from lichen.drivers.containerd.daemon import listener
 from lichen.drivers.process import ProcessPods
 from lichen.model.errors import Permanent, Temporary
 from tests.conformance.pods import (
@@ -328,6 +329,21 @@ class TestRunc(PodConformance, ImageConformance):
         assert await pods.discover() == {}
         machine.switch.fault = ""
         assert await pods.start_sandbox(pod) == ("10.99.0.2",)
+
+    async def test_a_node_without_pods_has_no_containerd_until_the_first(self, machine: Machine, busybox: Path) -> None:
+        driver = machine.driver()
+        try:
+            async with listening(driver) as told:
+                assert await driver.discover() == {} and listener(str(driver.layout.socket)) == 0
+                await driver.import_image(busybox)
+                pod = await self.started(driver, self.a_container("exit 3"))
+                await told(pod.uid)
+            await driver.close()
+            again = machine.driver()
+            assert list(await again.discover()) == [pod.uid]
+            await again.close()
+        finally:
+            await driver.cleanup()
 
     async def test_containerd_comes_back_and_its_pods_never_noticed(self, pods: ContainerdPods) -> None:
         async with listening(pods) as told:

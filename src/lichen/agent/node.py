@@ -51,7 +51,7 @@ class NodeFacts:
     addresses: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     accelerator: str = "tcg"
-    engine: str = "containerd://1.6"
+    engine: str = ""
     port: int = 10250
     kernel: str = ""
     os_image: str = ""

@@ -18,6 +18,7 @@ from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import inherited
 from lichen.drivers.base import PortSpec
+from lichen.drivers.containerd.daemon import version as containerd_version
 from lichen.runtime.clock import SystemClock
 
 
@@ -47,7 +48,7 @@ def run(settings: Settings) -> int:
                 settings.images_dir,
                 SystemClock(),
                 root=settings.data_dir / "pods",
-                facts=_facts(settings, accelerator),
+                facts=_facts(settings, accelerator, f"containerd://{await containerd_version()}"),
                 blocks=engines.blocks,
                 mounts=engines.mounts,
                 may_call=_only_the_kernel(settings),
@@ -58,12 +59,13 @@ def run(settings: Settings) -> int:
     return run_until_stopped(main)
 
 
-def _facts(settings: Settings, accelerator: str) -> NodeFacts:
+def _facts(settings: Settings, accelerator: str, engine: str) -> NodeFacts:
     return facts_of_this_machine(
         settings.node_name,
         settings.data_dir,
         (_own_address(),),
         accelerator=accelerator,
+        engine=engine,
         port=settings.node_port,
         labels={"topology.kubernetes.io/zone": "nova"},
     )

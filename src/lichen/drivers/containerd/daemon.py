@@ -111,6 +111,16 @@ class Daemon:
             self._child = None
 
 
+async def version() -> str:
+    """`1.6.20`, of the containerd that is installed; "" if there is none."""
+    try:
+        asked = await asyncio.create_subprocess_exec("containerd", "--version", stdout=subprocess.PIPE)
+    except FileNotFoundError:
+        return ""
+    words = (await asked.communicate())[0].decode().split()
+    return words[2].partition("~")[0] if len(words) > 2 else ""
+
+
 def listener(path: str) -> int:
     """The pid of the process that listens on a unix socket, 0 if none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -14,7 +14,7 @@ from lichen.drivers.base import ContainerSpec, ContainerState, Exec, PodSpec, Po
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc, spec
 from lichen.drivers.containerd.config import Layout
-from lichen.drivers.containerd.daemon import Daemon
+from lichen.drivers.containerd.daemon import Daemon, listener
 from lichen.drivers.containerd.dial import dial
 from lichen.drivers.containerd.events import Events
 from lichen.drivers.containerd.exec import end_strays, start_exec
@@ -26,7 +26,7 @@ from lichen.model.errors import Permanent, Temporary
 
 
 class ContainerdPods:
-    """PodDriver over a containerd of our own.
+    """PodDriver over a containerd of our own, which is started for the first pod: a node without pods has none.
 
     state_dir: what survives a reboot (images, containers, logs). run_dir: sockets and mounts, short-lived and with a
     short path (a unix socket's path has at most 107 characters). cgroup: the group that everything runs below.
@@ -49,13 +49,14 @@ class ContainerdPods:
         self.daemon = Daemon(self.layout)
         self._plugs = PlugServer(self.layout.cni_socket, plug, unplug)
         self._opened: asyncio.Future[None] | None = None
+        self._woken = asyncio.Event()
         self._client: rpc.Client | None = None
         self._rotation: asyncio.Task[None] | None = None
         self._statuses: dict[str, ContainerState] = {}
         self._ips: dict[str, tuple[str, ...]] = {}
 
     async def open(self) -> None:
-        """Start containerd or find it running. Every verb does this by itself; once is enough."""
+        """Start containerd or find it running. Every verb that needs it does this by itself; once is enough."""
         if self._opened is None or (self._opened.done() and self._opened.exception()):
             self._opened = asyncio.ensure_future(self._open())
         await asyncio.shield(self._opened)
@@ -70,6 +71,7 @@ class ContainerdPods:
         await end_strays(self._client, self.layout.execs)
         await Images(self._client, self.layout.socket).ensure_pause()
         self._rotation = self._rotation or asyncio.create_task(keep_rotating(self._client, self.layout), name="logs")
+        self._woken.set()
 
     async def close(self) -> None:
         """Let go of containerd. It and all pods stay, for the next driver to find."""
@@ -81,6 +83,7 @@ class ContainerdPods:
         if self._client is not None:
             self._client.close()
         self._client = self._opened = None
+        self._woken.clear()
 
     async def _ready(self) -> rpc.Client:
         await self.open()
@@ -89,7 +92,17 @@ class ContainerdPods:
 
     # --- what is there ---
 
+    @property
+    def _sleeps(self) -> bool:
+        """There is no containerd, and nothing for it to know: a pod's folder of logs is made before all else of it."""
+        return self._opened is None and not listener(str(self.layout.socket)) and not self._has_pods()
+
+    def _has_pods(self) -> bool:
+        return self.layout.logs.is_dir() and any(self.layout.logs.iterdir())
+
     async def discover(self) -> dict[str, PodState]:
+        if self._sleeps:
+            return {}
         client = await self._ready()
         sandboxes, containers = await asyncio.gather(
             client.call(rpc.LIST_SANDBOXES, pb.ListPodSandboxRequest()),
@@ -149,6 +162,8 @@ class ContainerdPods:
         return self.layout.logs / pod_uid / name / f"{attempt}.log"
 
     async def changes(self) -> AsyncIterator[str]:
+        if self._sleeps:
+            await self._woken.wait()
         await self._ready()
         async for uid in Events(self._ready).changes():
             yield uid
