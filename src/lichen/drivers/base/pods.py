@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods and their containers, CRI-shaped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+class ContainerPhase(StrEnum):
+    CREATED = "Created"
+    RUNNING = "Running"
+    EXITED = "Exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    host_path: str
+    container_path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container of a pod, with everything resolved (environment, mounts, limits)."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    working_dir: str = ""
+    tty: bool = False
+    stdin: bool = False
+    cpu_millis: int = 0  # limit; 0: none
+    cpu_request_millis: int = 0
+    memory_bytes: int = 0  # limit; 0: none
+    mounts: tuple[Mount, ...] = ()
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    privileged: bool = False
+    read_only_root: bool = False
+    capabilities_add: tuple[str, ...] = ()
+    capabilities_drop: tuple[str, ...] = ()
+    listen: str = ""  # process class only: name of the listening socket it inherits
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """A pod as an engine needs it. `port_id`: what the CNI plugin (or the driver's caller) plugs in."""
+
+    uid: str
+    namespace: str
+    name: str
+    hostname: str = ""
+    host_network: bool = False
+    port_id: str = ""
+    dns_nameservers: tuple[str, ...] = ()
+    dns_searches: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = "runc"  # runc | crun | microvm | process
+    privileged: bool = False  # some container of it is
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """One attempt at a container. Times are unix seconds; `attempt` counts from 0."""
+
+    id: str
+    name: str
+    attempt: int
+    phase: ContainerPhase
+    image: str = ""
+    image_id: str = ""
+    created_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """What is really there of one pod: its sandbox and the newest attempt of each of its containers."""
+
+    uid: str
+    namespace: str
+    name: str
+    ready: bool  # the sandbox runs
+    sandbox_id: str = ""
+    ips: tuple[str, ...] = ()
+    containers: tuple[ContainerState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """A running command inside a container: bytes in, bytes out, an exit code."""
+
+    stdin: Callable[[bytes | None], None]  # None closes it
+    output: AsyncIterator[tuple[int, bytes]]  # (1 stdout | 2 stderr, data), ends when the command ends
+    resize: Callable[[int, int], None]  # columns, rows
+    wait: Callable[[], object]  # awaitable of the exit code
+    kill: Callable[[], None]
+
+
+@runtime_checkable
+class Dialable(Protocol):
+    """Optional, of a PodDriver: the node can connect to a pod's own loopback (port forwarding)."""
+
+    async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """By TCP. OSError: nothing listens there. Temporary: the pod does not run."""
+        ...
+
+
+class PodDriver(Protocol):
+    """Pods by uid, CRI-shaped."""
+
+    async def discover(self) -> dict[str, PodState]: ...
+
+    async def ensure_image(self, image: str) -> str:
+        """The image's id. Temporary reason ErrImagePull / Permanent InvalidImageName when it cannot be had."""
+        ...
+
+    async def images(self) -> list[tuple[tuple[str, ...], int]]:
+        """(names, bytes) of every image here, for the node's status."""
+        ...
+
+    async def start_sandbox(self, pod: PodSpec) -> tuple[str, ...]:
+        """Make the sandbox and its network; returns the pod's addresses."""
+        ...
+
+    async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
+        """Create and start one attempt; returns its id."""
+        ...
+
+    async def stop_container(self, pod_uid: str, name: str, *, grace: float = 30.0) -> None: ...
+
+    async def remove_container(self, pod_uid: str, name: str) -> None:
+        """Remove ended attempts of a container but for the newest, whose log is kept."""
+        ...
+
+    async def remove_sandbox(self, pod_uid: str, *, grace: float = 30.0) -> None:
+        """Stop and remove all containers, the sandbox, its network and logs."""
+        ...
+
+    def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
+        """The CRI-format log (`RFC3339Nano stdout|stderr F|P line`) of an attempt."""
+        ...
+
+    async def exec(self, pod_uid: str, name: str, command: tuple[str, ...], *, tty: bool, stdin: bool) -> Exec: ...
+
+    def changes(self) -> AsyncIterator[str]:
+        """Uids of pods in which something changed by itself, as it happens."""
+        ...
+
+    async def cleanup(self) -> None:
+        """Stop everything this driver started and remove what keeps no data."""
+        ...
