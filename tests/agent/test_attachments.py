@@ -6,14 +6,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from lichen.agent.agent import Shared
+from lichen.drivers.fake import FakeMachine
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.names import NODE_FINALIZER
+from lichen.runtime.clock import SystemClock
 from tests.agent.test_blocks import available, phase
-from tests.agent.world import World, a_port, a_server, an_object, boot
+from tests.agent.world import World, a_port, a_server, an_agent, an_object, boot
 
 ATTACHMENT = VolumeAttachment.KIND
 
@@ -110,3 +113,43 @@ async def test_a_guest_without_a_free_slot_says_so_on_the_attachment(world: Worl
     await world.store.create(ATTACHMENT, an_attachment("v8"))
     full = await world.until(ATTACHMENT, "v8", lambda a: (a.get("status") or {}).get("fault"))
     assert "no free slot" in full["status"]["fault"]
+
+
+async def test_a_volume_goes_though_it_was_marked_before_a_server_on_another_node_let_go(world: World):
+    """The order that once left it behind: only the attachment's node was told that the attachment is gone."""
+    await world.stop()
+    shared, machine = (
+        Shared.of(world.store, world.machine.clock),
+        FakeMachine("node-2", SystemClock(), world.root / "2"),
+    )
+    agents = [an_agent(world.store, m, world.root, shared=shared, pool=world.pool)[0] for m in (world.machine, machine)]
+    tasks = [asyncio.create_task(agent.run()) for agent in agents]
+    try:
+        await available(world, node="node-2")
+        await boot(world)
+        await attached(world)
+        gone = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        await world.store.patch(Volume.KIND, "data", "demo", gone)
+        await world.until(Volume.KIND, "data", phase("Deleting"))
+        await let_go(world)
+        await world.store.delete(ATTACHMENT, "data", "demo")
+        await world.until(Volume.KIND, "data", lambda v: not v["metadata"].get("finalizers"))
+        assert world.pool.volumes == {}
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_guest_is_not_started_with_a_volume_that_is_not_bound_to_its_node_yet(world: World):
+    """Who lets go of an attachment without a node is a controller, which cannot look into guests."""
+    await available(world)
+    await world.store.create(ATTACHMENT, an_attachment(node=""))
+    await world.store.create(Server.KIND, a_server(volumes=[{"volume": "data"}]))
+    await world.store.create(Port.KIND, a_port("web-0", "id-web", "compute:nova"))
+    await world.until(
+        Server.KIND, "web", lambda s: "not attached yet" in str((s.get("status") or {}).get("conditions"))
+    )
+    await world.store.patch(ATTACHMENT, "data", "demo", {"spec": {"node": "node-1"}})
+    await world.until(Server.KIND, "web", phase("Running"))
+    assert await disks(world) == {"id-data"}

@@ -70,7 +70,7 @@ def test_a_volume_made_with_kubectl_is_attached_with_openstack(cloud: Here, serv
     available(cloud, "mixed")
 
 
-def test_a_server_boots_from_a_volume_and_lets_go_of_it(cloud: Here, server: str):
+def test_a_server_boots_from_a_volume_that_goes_with_it(cloud: Here, server: str):
     cloud.openstack_ok("volume", "create", "root", "--image", "v", "--size", "1")
     available(cloud, "root")
     cloud.openstack_ok("server", "create", "kept", "--volume", "root", "--flavor", "m1.tiny", "--wait")
@@ -83,6 +83,7 @@ def test_a_server_boots_from_a_volume_and_lets_go_of_it(cloud: Here, server: str
     cloud.openstack_ok("server", "create", "gone", "--block-device", device, "--flavor", "m1.tiny", "--wait")
     cloud.openstack_ok("server", "delete", "kept", "gone", "--wait")
     available(cloud, "root")
+    until("the other went along", lambda: "gone-boot" not in cloud.openstack_ok("volume", "list"))
 
 
 def test_a_claim_waits_for_its_pod_then_is_bound_mounted_grown_and_gone(cloud: Here):

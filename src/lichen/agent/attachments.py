@@ -78,7 +78,8 @@ class NodeAttachments:
 
     async def disks_of(self, server: Object) -> tuple[GuestDisk, ...]:
         """The volumes that a guest is to be started with. Temporary: one of them is not there yet."""
-        held = {a["spec"]["volume"]: a for a in self._sources.attachments_of(server["spec"].get("id") or "")}
+        given = self._sources.attachments_of(server["spec"].get("id") or "")
+        held = {a["spec"]["volume"]: a for a in given if self.is_mine(a)}  # only what is bound here is waited for
         for wanted in server["spec"].get("volumes") or []:
             if wanted["volume"] not in held:
                 raise Temporary(f"Volume {wanted['volume']} is not attached yet.")

@@ -49,7 +49,7 @@ class Sources:
         here = f"spec.node={node}" if node else ""
         self.volumes = informer(Volume.KIND, here)
         self.snapshots = informer(VolumeSnapshot.KIND, here)
-        self.attachments = informer(VolumeAttachment.KIND, here)
+        self.attachments = informer(VolumeAttachment.KIND)  # a volume's node must know of its users on other nodes
         self.claims = informer(PERSISTENT_VOLUME_CLAIM)
         self.persistent = informer(PERSISTENT_VOLUME)
         self._index()
@@ -62,6 +62,7 @@ class Sources:
         for informer_ in (self.volumes, self.snapshots, self.attachments):
             informer_.subscribe(self._told(self._volumes, "node"))
         self.attachments.subscribe(self._attachment_event)
+        self.volumes.subscribe(self._volume_event)
         self.claims.subscribe(self._claim_event)
         self.ports.subscribe(self._port_event)
         self.images.subscribe(self._image_event)
@@ -158,11 +159,19 @@ class Sources:
         """A volume that a server is to have, or not to have any longer."""
         for server in self.servers.by_index("id", attachment["spec"].get("serverId") or ""):
             self._tell(self._servers, server, "node")
-
+        volume = self.volumes.get(attachment["spec"]["volume"], namespace_of(attachment))
+        if volume is not None and volume["spec"].get("node") != attachment["spec"].get("node"):
+            self._tell(self._volumes, volume, "node")
         if attachment["spec"].get("pods"):
             for pod in self.pods.by_index("node", attachment["spec"].get("node") or ""):
                 if any("persistentVolumeClaim" in volume for volume in pod["spec"].get("volumes") or []):
                     self._tell(self._pods, pod, "nodeName")
+
+    def _volume_event(self, event: Any, volume: Object, old: Object | None) -> None:
+        """A volume that a user on another node waits for."""
+        attachment = self.attachments.get(name_of(volume), namespace_of(volume))
+        if attachment is not None and attachment["spec"].get("node") != volume["spec"].get("node"):
+            self._tell(self._volumes, attachment, "node")
 
     def _claim_event(self, event: Any, claim: Object, old: Object | None) -> None:
         """A claim that a pod waits for."""

@@ -27,7 +27,7 @@ def plan_attachments(server: Object | None, held: Mapping[str, Object], volumes:
         return steps
     wanted = {entry["volume"]: entry for entry in server["spec"].get("volumes") or []}
     steps += [
-        Create(ATTACHMENT, _attachment(server, entry))
+        Create(ATTACHMENT, declared_attachment(server, entry))
         for name, entry in wanted.items()
         if name not in held and name in volumes and not is_deleting(volumes[name])
     ]
@@ -62,7 +62,7 @@ def _own(server: Object, attachment: Object, volume: Object | None) -> list[Step
     return [Patch(Volume.KIND, name_of(volume), namespace_of(volume), {"metadata": {"ownerReferences": owners}})]
 
 
-def _attachment(server: Object, entry: Object) -> Object:
+def declared_attachment(server: Object, entry: Object) -> Object:
     spec: Object = {
         key: entry[key] for key in ("volume", "device", "boot", "deleteOnTermination", "tag") if key in entry
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lichen.kernel.admission import Plugin
 from lichen.kernel.admission.addresses import Addresses
+from lichen.kernel.admission.attachments import Attachments, ServerVolumes
 from lichen.kernel.admission.claims import Claims
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.floatingips import FloatingIPs
@@ -21,7 +22,7 @@ from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.server_verbs import Groups, History, Locks
 from lichen.kernel.admission.services import Services
-from lichen.kernel.admission.volumes import Attachments, Snapshots, Volumes
+from lichen.kernel.admission.volumes import Snapshots, Volumes
 
 
 def standard_plugins() -> list[Plugin]:
@@ -50,6 +51,7 @@ def standard_plugins() -> list[Plugin]:
         Volumes(),
         Snapshots(),
         Attachments(),
+        ServerVolumes(),
         Claims(),
         Pods(),
         LimitRanges(),

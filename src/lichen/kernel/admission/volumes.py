@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes pin what they are copied from and know their size; a snapshot and an attachment pin their volume. Nothing is
-deleted that something else stands on."""
+"""Volumes pin what they are copied from and know their size; a snapshot pins its volume. Nothing is deleted that
+something else stands on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict, NotFound
 from lichen.model.kind import Kind
-from lichen.model.meta import is_deleting, name_of, owner_reference, owners_of
-from lichen.model.names import NODE_FINALIZER, SYSTEM_NAMESPACE
-from lichen.model.state import State
+from lichen.model.meta import is_deleting, name_of
+from lichen.model.names import SYSTEM_NAMESPACE
 
 GIB = 1 << 30
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class Volumes:
@@ -86,17 +84,17 @@ class Volumes:
             spec["type"], spec["typeId"] = name_of(found[0]), found[0]["spec"]["id"]
 
     async def _check_unused(self, request: Request) -> None:
-        if await _namespace_goes(request):
+        if await namespace_goes(request):
             return
         id = request.object["spec"].get("id", "")
         user = await _user_of(request)
         if user:
-            raise _conflict(request, f"volume {id} is in use by {user}: detach it first")
+            raise conflict(request, f"volume {id} is in use by {user}: detach it first")
         snapshots = await request.state.list(
             VolumeSnapshot.KIND, request.namespace, fields=f"spec.volumeId={id}", limit=1
         )
         if snapshots.items:
-            raise _conflict(request, f"volume {id} still has snapshots, such as {name_of(snapshots.items[0])}")
+            raise conflict(request, f"volume {id} still has snapshots, such as {name_of(snapshots.items[0])}")
 
 
 class Snapshots:
@@ -109,66 +107,9 @@ class Snapshots:
         spec = request.object["spec"]
         volume = await resolve(request, Volume.KIND, spec.get("volume", ""), "spec.volume")
         if is_deleting(volume) or (volume.get("status") or {}).get("phase") != "Available":
-            raise _conflict(request, f"volume {name_of(volume)} is {_phase(volume)}, not Available")
+            raise conflict(request, f"volume {name_of(volume)} is {_phase(volume)}, not Available")
         spec |= {key: volume["spec"][key] for key in ("size", "node") if key in volume["spec"]}
         spec["volumeId"] = volume["spec"]["id"]
-
-
-class Attachments:
-    """A volume is given to one server, or to the pods of one node; its name is the lock."""
-
-    kinds: tuple[Kind, ...] | None = (VolumeAttachment.KIND,)
-    verbs: tuple[str, ...] = ("create", "delete")
-
-    async def admit(self, request: Request) -> None:
-        spec = request.object["spec"]
-        if request.verb == "delete":
-            await self._check_boot(request, spec)
-            return
-        volume = await resolve(request, Volume.KIND, spec.get("volume", ""), "spec.volume")
-        metadata = request.object["metadata"]
-        if NODE_FINALIZER not in (metadata.get("finalizers") or []):  # whoever uses the volume must let go of it first
-            metadata["finalizers"] = [*(metadata.get("finalizers") or []), NODE_FINALIZER]
-        if request.name != name_of(volume):
-            raise faulty(request, Cause("metadata.name", "Invalid value: an attachment is named as its volume"))
-        if bool(spec.get("server")) == bool(spec.get("pods")):
-            raise faulty(request, Cause("spec.server", "Required value: either server or pods", "FieldValueRequired"))
-        if is_deleting(volume):
-            raise _conflict(request, f"volume {name_of(volume)} is being deleted")
-        spec["volumeId"] = volume["spec"]["id"]
-        spec.pop("serverId", None)
-        if spec.get("server"):
-            server = await resolve(request, Server.KIND, spec["server"], "spec.server")
-            spec["serverId"] = server["spec"]["id"]
-            spec["node"] = server["spec"].get("node") or ""
-            spec["device"] = await _device(request, server, spec)
-            metadata["ownerReferences"] = [owner_reference(server, controller=False)]
-
-    async def _check_boot(self, request: Request, spec: Object) -> None:
-        """The disk that a server boots from is its own as long as it lives."""
-        if not spec.get("boot") or await _namespace_goes(request):
-            return
-        try:
-            server = await request.state.get(Server.KIND, spec["server"], request.namespace)
-        except NotFound:
-            return
-        if not is_deleting(server):
-            raise _conflict(request, f"server {spec['server']} boots from it")
-
-    async def removed(self, kind: Kind, obj: Object, state: State) -> None:
-        """A volume that was to go with its server, and was taken from it, stays."""
-        spec = obj["spec"]
-        if not spec.get("deleteOnTermination") or not spec.get("server"):
-            return
-        namespace = obj["metadata"]["namespace"]
-        try:
-            if is_deleting(await state.get(Server.KIND, spec["server"], namespace)):
-                return
-            volume = await state.get(Volume.KIND, spec["volume"], namespace)
-            kept = [o for o in owners_of(volume) if o["kind"] != "Server"]
-            await state.patch(Volume.KIND, spec["volume"], namespace, {"metadata": {"ownerReferences": kept or None}})
-        except (NotFound, Conflict):
-            return
 
 
 async def _pin_image(request: Request, spec: Object) -> int:
@@ -226,20 +167,6 @@ async def _user_of(request: Request) -> str:
     return "" if is_deleting(server) else f"server {spec['server']}"
 
 
-async def _device(request: Request, server: Object, spec: Object) -> str:
-    """The next free name as guests count: the root disk, the config drive, volumes in the order they come. What a
-    client wishes is no more than a wish: the guest names its disks itself."""
-    if spec.get("boot"):
-        return "/dev/vda"
-    others = await request.state.list(
-        VolumeAttachment.KIND, request.namespace, fields=f"spec.serverId={server['spec']['id']}"
-    )
-    taken = {other["spec"].get("device") for other in others.items} | {"/dev/vda"}
-    if server["spec"].get("configDrive", True):
-        taken.add("/dev/vdb")
-    return next(f"/dev/vd{letter}" for letter in _LETTERS if f"/dev/vd{letter}" not in taken)
-
-
 async def _volume_or_none(request: Request, name: str) -> Object | None:
     try:
         return await request.state.get(Volume.KIND, name, request.namespace)
@@ -247,8 +174,8 @@ async def _volume_or_none(request: Request, name: str) -> Object | None:
         return None
 
 
-async def _namespace_goes(request: Request) -> bool:
-    """All in it goes with it, in an order that finishes."""
+async def namespace_goes(request: Request) -> bool:
+    """Whether all in it goes with it, in an order that finishes."""
     if request.namespace == SYSTEM_NAMESPACE:
         return False
     try:
@@ -261,7 +188,7 @@ def _phase(volume: Object) -> str:
     return (volume.get("status") or {}).get("phase") or "Creating"
 
 
-def _conflict(request: Request, why: str) -> Conflict:
+def conflict(request: Request, why: str) -> Conflict:
     kind = request.kind
     return Conflict(
         f'{kind.resource} "{request.name}" cannot be {_DONE[request.verb]}: {why}',
