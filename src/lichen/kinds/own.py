@@ -26,7 +26,7 @@ def rules_of_model(kind: Kind) -> Rules:
     def validate_update(new: Object, old: Object, faults: Faults) -> None:
         spec, stored = new.get("spec") or {}, old.get("spec") or {}
         for field in frozen:
-            if stored.get(field) not in (None, "") and spec.get(field) != stored[field]:
+            if (spec.get(field) or None) != (stored.get(field) or None):  # what was left empty stays so
                 faults.immutable(f"spec.{field}", spec.get(field))
 
     observed = _observed(kind)

@@ -38,10 +38,11 @@ class Servers:
         old = request.old["spec"] if request.old else {}
         await self._pin_flavor(request, spec, old)
         await self._pin_image(request, spec, old)
-        if request.verb == "create":
-            await self._pin_networks(request, spec)
-            if spec.get("keypair"):
-                await resolve(request, Keypair.KIND, spec["keypair"], "spec.keypair")
+        if spec.get("networks") != old.get("networks"):
+            await self._pin_networks(request, spec, old)
+        if spec.get("keypair") and spec["keypair"] != old.get("keypair"):
+            await resolve(request, Keypair.KIND, spec["keypair"], "spec.keypair")
+        _check_local(request, spec)
 
     async def _pin_flavor(self, request: Request, spec: Object, old: Object) -> None:
         if settle_size(request, spec, old):
@@ -72,8 +73,11 @@ class Servers:
                 why = f"the flavor has {have}, the image needs {field} {need}"
                 raise faulty(request, Cause("spec.flavor", f"Invalid value: {show(spec['flavor'])}: {why}"))
 
-    async def _pin_networks(self, request: Request, spec: Object) -> None:
+    async def _pin_networks(self, request: Request, spec: Object, old: Object) -> None:
+        """Of those that were there before, nothing is asked: what a port was made from may be gone."""
         for index, entry in enumerate(spec.get("networks") or ()):
+            if entry in (old.get("networks") or ()):
+                continue
             path = f"spec.networks[{index}]"
             if bool(entry.get("network")) == bool(entry.get("port")):
                 raise faulty(request, Cause(path, "Required value: either network or port", "FieldValueRequired"))
@@ -82,6 +86,19 @@ class Servers:
             else:
                 network = await resolve(request, Network.KIND, entry["network"], f"{path}.network")
                 entry["network"] = canonical(network, request.namespace)
+
+
+def _check_local(request: Request, spec: Object) -> None:
+    """What a server has of its own namespace is named without one."""
+    named = {
+        "spec.userDataSecret": spec.get("userDataSecret") or "",
+        **{f"spec.securityGroups[{i}]": name for i, name in enumerate(spec.get("securityGroups") or ())},
+        **{f"spec.volumes[{i}].volume": entry["volume"] for i, entry in enumerate(spec.get("volumes") or ())},
+        **{f"spec.networks[{i}].port": entry.get("port") or "" for i, entry in enumerate(spec.get("networks") or ())},
+    }
+    why = "only a name of this namespace can be here"
+    if wrong := [missing(field, name, why) for field, name in named.items() if "/" in name]:
+        raise faulty(request, *wrong)
 
 
 class Keypairs:

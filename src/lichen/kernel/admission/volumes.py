@@ -143,9 +143,6 @@ def _inherit(spec: Object, source: Object) -> None:
 
 
 def _check_update(request: Request, spec: Object, old: Object) -> None:
-    for field in ("imageId", "snapshotId", "sourceId"):
-        if old.get(field):
-            spec[field] = old[field]
     if spec.get("size", 0) < old.get("size", 0):
         why = f"Invalid value: {spec.get('size', 0)}: volumes do not shrink; it has {old['size']} GiB"
         raise faulty(request, Cause("spec.size", why))

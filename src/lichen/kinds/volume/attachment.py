@@ -14,11 +14,11 @@ class VolumeAttachment(Resource):
     class Spec(Data):
         id: str = field("Id of its own; a fresh UUID by default.", default="", immutable=True, selectable=True)
         volume: str = field("The volume, in this namespace.", to="Volume", immutable=True, column="Volume")
-        volume_id: str = field("Id of that volume, pinned at admission.", default="", selectable=True)
+        volume_id: str = field("Id of that volume, pinned at admission.", default="", immutable=True, selectable=True)
         server: str = field(
             "Server that has it as a disk, in this namespace.", default="", to="Server", immutable=True, column="Server"
         )
-        server_id: str = field("Id of that server, pinned at admission.", default="", selectable=True)
+        server_id: str = field("Id of that server, pinned at admission.", default="", immutable=True, selectable=True)
         pods: bool = field("The pods of `node` mount it.", default=False, immutable=True)
         node: str = field(
             "Node it is used on: the server's, or that of the pods.", default="", column="Node", selectable=True

@@ -20,9 +20,13 @@ class VolumeSnapshot(Resource):
         description: str | None = field("Free text.", default=None, openstack="description", max_length=255)
         volume: str = field("The volume, in this namespace.", to="Volume", immutable=True, column="Volume")
         volume_id: str = field(
-            "Id of that volume, pinned at admission.", default="", openstack="volume_id", selectable=True
+            "Id of that volume, pinned at admission.",
+            default="",
+            immutable=True,
+            openstack="volume_id",
+            selectable=True,
         )
-        size: int = field("GiB the volume had.", default=0, column="GiB", openstack="size")
+        size: int = field("GiB the volume had.", default=0, immutable=True, column="GiB", openstack="size")
         metadata: dict[str, str] = field("Pairs of the user.", default_factory=dict, openstack="metadata")
         node: str = field("Node whose disks hold it: the volume's.", default="", selectable=True)
         user_id: str = field("User who made it.", default="", openstack="user_id")

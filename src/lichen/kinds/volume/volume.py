@@ -37,13 +37,21 @@ class Volume(Resource):
             immutable=True,
             to="Image",
         )
-        image_id: str = field("Id of that image, pinned at admission.", default="", openstack="imageRef")
+        image_id: str = field(
+            "Id of that image, pinned at admission.", default="", immutable=True, openstack="imageRef"
+        )
         snapshot: str = field("VolumeSnapshot it is copied from.", default="", immutable=True, to="VolumeSnapshot")
         snapshot_id: str = field(
-            "Id of that snapshot, pinned at admission.", default="", openstack="snapshot_id", selectable=True
+            "Id of that snapshot, pinned at admission.",
+            default="",
+            immutable=True,
+            openstack="snapshot_id",
+            selectable=True,
         )
         source: str = field("Volume it is copied from.", default="", immutable=True, to="Volume")
-        source_id: str = field("Id of that volume, pinned at admission.", default="", openstack="source_volid")
+        source_id: str = field(
+            "Id of that volume, pinned at admission.", default="", immutable=True, openstack="source_volid"
+        )
         bootable: bool = field("A server can boot from it.", default=False, openstack="bootable")
         claim: str = field(
             "PersistentVolumeClaim it was made for, whose quota it counts to.", default="", to="PersistentVolumeClaim"
