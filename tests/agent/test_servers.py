@@ -130,3 +130,14 @@ async def test_a_guest_that_died_while_no_agent_looked_is_started_again(world: W
     await world.guests.kill("id-web")
     await world.start()
     await world.until(SERVER, "web", lambda s: s["status"].get("restarts") == 1 and phase("Running")(s))
+
+
+async def test_the_metadata_of_a_server_is_told_to_its_own_projects_ports_only(world: World):
+    """A port may say that it is any device's: one of another project gets nothing by it."""
+    port = a_port("thief", "id-web", "compute:nova", 6)
+    port["metadata"]["namespace"] = "elsewhere"
+    await world.store.create(Port.KIND, port)
+    await boot(world)
+    servers = world.agent.servers
+    assert await servers.metadata(NETWORK_ID, "10.0.0.5") is not None
+    assert await servers.metadata(NETWORK_ID, "10.0.0.6") is None

@@ -313,7 +313,7 @@ class Servers:
         """What the guest at that address may read, and the names of its keys; None: no server of this node has it."""
         port = next((p for p in self._sources.ports.by_index("network", network_id) if _has(p, address)), None)
         servers = self._sources.servers.by_index("id", port["spec"].get("deviceId") or "-") if port else ()
-        server = next(iter(servers), None)
+        server = next((s for s in servers if port and namespace_of(s) == namespace_of(port)), None)
         if server is None or not self.is_mine(server):
             return None
         typed = Server.of(server)
