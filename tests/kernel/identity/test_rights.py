@@ -44,7 +44,6 @@ async def test_roles_are_view_edit_and_admin_of_their_project(world: World):
         home = caller.namespace
         assert may(world, caller, "list", POD, home)
         assert may(world, caller, "get", Server.KIND, home, "web")
-        assert may(world, caller, "get", Server.KIND, home, "web", "log")
         assert may(world, caller, "get", NAMESPACE, "", home)
         assert not may(world, caller, "delete", NAMESPACE, "", home)
         assert not may(world, caller, "patch", NAMESPACE, "", home)
@@ -53,6 +52,7 @@ async def test_roles_are_view_edit_and_admin_of_their_project(world: World):
         assert not may(world, caller, "create", POD, home, "web", "binding")
         assert not may(world, caller, "create", builtin.RESOURCE_QUOTA, home)
         is_editor = caller is not reader
+        assert may(world, caller, "get", Server.KIND, home, "web", "log") is is_editor
         assert may(world, caller, "create", Server.KIND, home) is is_editor
         assert may(world, caller, "delete", POD, home, "web") is is_editor
         assert may(world, caller, "get", SECRET, home, "s") is is_editor

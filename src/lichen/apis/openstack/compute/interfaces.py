@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lichen.apis.openstack import objects
 from lichen.apis.openstack.body import shaped
 from lichen.apis.openstack.compute.readiness import check_unlocked, require
 from lichen.apis.openstack.compute.server_networks import address_of, network_of, port_of, reference
@@ -13,6 +14,7 @@ from lichen.apis.openstack.compute.servers import find, patch_spec
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.kinds.compute.server import Server
+from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
@@ -68,7 +70,9 @@ async def add_fixed_ip(req: Request, server: Object, argument: Any) -> Reply:
     for port in await ports_of(req, server):
         if port["spec"].get("networkId") == network_id:
             held = port["spec"].get("fixedIps") or []
-            subnets = (await req.state.list(Subnet.KIND, None, fields=f"spec.networkId={network_id}")).items
+            network = await objects.find(req, Network.KIND, network_id)
+            fields = f"spec.networkId={network_id}"
+            subnets = (await req.state.list(Subnet.KIND, namespace_of(network), fields=fields)).items
             where = {"subnet": _seen_from(port, subnets[0])} if subnets else {}
             patch = {"spec": {"fixedIps": [*held, where]}}
             await req.state.patch(Port.KIND, name_of(port), namespace_of(port), patch)

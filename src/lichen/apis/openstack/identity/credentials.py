@@ -15,7 +15,7 @@ from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.identity.credential import Credential, CredentialDisclosure
 from lichen.model.data import Object
-from lichen.model.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from lichen.model.errors import AlreadyExists, BadRequest, Conflict, Forbidden, NotFound
 from lichen.model.kind import new_object
 from lichen.model.meta import name_of
 
@@ -65,6 +65,8 @@ async def delete(req: Request, id: str) -> Reply:
 
 
 async def list_ec2(req: Request, user_id: str) -> Reply:
+    if user_id != req.caller.user_id and not req.caller.is_admin:
+        raise Forbidden("You are not authorized to perform the requested action: identity:ec2_list_credentials.")
     found = [c for c in await _held(req) if c["spec"]["type"] == EC2 and c["spec"]["userId"] == user_id]
     blobs = await _blobs(req, found)
     return listed(req, "credentials", [{"id": "", **_ec2_view(req, c, blobs)} for c in found])

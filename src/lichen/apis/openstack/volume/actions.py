@@ -83,6 +83,7 @@ async def _show_image_metadata(req: Request, volume: Object, _: Any) -> Reply:
 
 
 async def _force_delete(req: Request, volume: Object, _: Any) -> Reply:
+    common.check_admin(req, "volume_extension:volume_admin_actions:force_delete")
     await remove(req, volume)
     return accepted()
 

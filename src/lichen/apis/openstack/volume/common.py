@@ -84,6 +84,12 @@ async def full_views(req: Request, volumes: list[Object], *, everywhere: bool) -
     ]
 
 
+def check_admin(req: Request, rule: str) -> None:
+    """For an action that only the cloud's admin has. Forbidden: names upstream's rule."""
+    if not req.caller.is_admin:
+        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+
 def all_tenants(req: Request) -> bool:
     """Only the cloud's admin sees others' volumes; for anyone else the wish is ignored, as in Cinder."""
     return bool(req.flag("all_tenants", False)) and req.caller.is_admin

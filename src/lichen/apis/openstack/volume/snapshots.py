@@ -94,6 +94,8 @@ async def delete_snapshot(req: Request, id: str) -> Reply:
 async def act(req: Request, id: str) -> Reply:
     body = await req.document()
     if list(body) == ["os-force_delete"]:
+        await find_snapshot(req, id)
+        common.check_admin(req, "volume_extension:snapshot_admin_actions:force_delete")
         return await delete_snapshot(req, id)
     raise BadRequest(f"There is no such action on snapshots of this cloud: {', '.join(map(str, body))}")
 

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two projects with one of everything, made through the dialects, and who tries them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from lichen.kinds.builtin import NAMESPACE, NODE, SECRET
+from lichen.kinds.compute.server import Server
+from lichen.kinds.identity.role import Role
+from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.user import User
+from lichen.kinds.image.image import Image
+from lichen.kinds.network.port import Port
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
+from lichen.kinds.volume.volume import Volume
+from lichen.model.data import Object
+from lichen.model.kind import Kind, new_object
+from lichen.model.meta import labels_of, name_of, namespace_of, uid_of
+from lichen.model.names import PROJECT_ID
+from tests.apis.openstack.cloud import READY, a_node
+from tests.tenancy.world import PASSWORD, World
+
+OURS, THEIRS = "kestrel", "heron"
+"""The project that is tried, and the outsider's. No other thing of the cloud has these words in its name."""
+NODES = {OURS: "node-1", THEIRS: "node-2"}
+NET, NOVA, CINDER, KEYSTONE = "/network/v2.0", "/compute/v2.1", "/volume/v3", "/identity/v3"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUyKzNDU1bGT8eHeJ6yPzP6fQ2oT7nD2VfYh0CkYyqA nobody"
+
+
+async def fill(world: World) -> None:
+    """Everything that the tables try. Ids land in `world.ids` and `world.others`."""
+    admin = await world.state.get(NAMESPACE, "admin")
+    world.projects["admin"] = labels_of(admin)[PROJECT_ID]
+    world.tokens["admin"] = await world.login("admin", world.projects["admin"])
+    for node in NODES.values():
+        await world.state.create(NODE, a_node(node))
+        await world.state.patch(NODE, node, "", {"status": READY}, subresource="status")
+        world.tokens[node] = world.identity.system_token(f"system:node:{node}", ("system:nodes",))
+    shared = await _shared(world)
+    world.tokens["outsider"] = await _project(world, THEIRS, "manager")
+    world.tokens["manager"] = await _project(world, OURS, "manager")
+    for role in ("reader", "member"):
+        world.tokens[role] = await _user(world, OURS, role)
+    world.others |= shared | await _one_of_everything(world, THEIRS, "outsider", shared)
+    world.ids |= shared | await _one_of_everything(world, OURS, "member", shared)
+
+
+async def _project(world: World, name: str, role: str) -> str:
+    namespace = await world.state.create(NAMESPACE, new_object(NAMESPACE, name))
+    world.projects[name] = labels_of(namespace)[PROJECT_ID]
+    return await _user(world, name, role)
+
+
+async def _user(world: World, project: str, role: str) -> str:
+    name = f"{project}-{role}"
+    user = await world.state.create(User.KIND, new_object(User.KIND, name, spec=User.Spec(display_name=name)))
+    (world.ids if project == OURS else world.others)[f"{role}_user"] = user["spec"]["id"]
+    await world.identity.set_password(name, PASSWORD)
+    role_id = (await world.state.get(Role.KIND, role))["spec"]["id"]
+    spec = RoleAssignment.Spec(role_id=role_id, user_id=user["spec"]["id"], project_id=world.projects[project])
+    await world.state.create(RoleAssignment.KIND, new_object(RoleAssignment.KIND, spec.handle(), spec=spec))
+    return await world.login(name, world.projects[project])
+
+
+async def _make(world: World, who: str, path: str, body: Any, method: str = "POST") -> Any:
+    answer = await world.ask_openstack(who, method, path, body)
+    assert answer.status < 300, (method, path, answer.status, answer.body)
+    return answer.json() if answer.body else {}
+
+
+async def _shared(world: World) -> dict[str, str]:
+    """What belongs to the cloud, and is for everyone or for its admin alone."""
+
+    async def made(path: str, key: str, body: Any) -> str:
+        return str((await _make(world, "admin", path, {key: body}))[key]["id"])
+
+    flavor = await made(f"{NOVA}/flavors", "flavor", {"name": "small", "ram": 128, "vcpus": 1, "disk": 0})
+    larger = await made(f"{NOVA}/flavors", "flavor", {"name": "large", "ram": 256, "vcpus": 1, "disk": 0})
+    public = await made(f"{NET}/networks", "network", {"name": "public", "router:external": True})
+    subnet = {"network_id": public, "cidr": "203.0.113.0/24", "ip_version": 4, "enable_dhcp": False}
+    role = (await world.state.get(Role.KIND, "member"))["spec"]["id"]
+    await _make(world, "admin", f"{NOVA}/flavors/{flavor}/os-extra_specs", {"extra_specs": {"colour": "blue"}})
+    kind = await made(f"{CINDER}/types", "volume_type", {"name": "fast"})
+    await _make(world, "admin", f"{CINDER}/types/{kind}/extra_specs", {"extra_specs": {"colour": "blue"}})
+    aggregate = await made(f"{NOVA}/os-aggregates", "aggregate", {"name": "rack"})
+    service = await made(f"{KEYSTONE}/services", "service", {"type": "weather", "name": "sun"})
+    endpoint = {"service_id": service, "interface": "public", "url": "https://weather.test"}
+    tuner = await made(f"{KEYSTONE}/roles", "role", {"name": "tuner"})
+    await _make(world, "admin", f"{KEYSTONE}/roles/{role}/implies/{tuner}", None, "PUT")
+    return {
+        "flavor": flavor,
+        "larger": larger,
+        "public": public,
+        "public_subnet": await made(f"{NET}/subnets", "subnet", subnet),
+        "type": kind,
+        "aggregate": aggregate,
+        "service": service,
+        "endpoint": await made(f"{KEYSTONE}/endpoints", "endpoint", endpoint),
+        "region": await made(f"{KEYSTONE}/regions", "region", {"id": "north"}),
+        "domain": await made(f"{KEYSTONE}/domains", "domain", {"name": "elsewhere"}),
+        "group": await made(f"{KEYSTONE}/groups", "group", {"name": "readers"}),
+        "role": role,
+        "other_role": tuner,
+        "policy": await made(f"{KEYSTONE}/policies", "policy", {"type": "text/plain", "blob": "x"}),
+        "admin_user": (await world.state.get(User.KIND, "admin"))["spec"]["id"],
+        "node": uid_of(await world.state.get(NODE, NODES[OURS])),
+        "admin_project": world.projects["admin"],
+    }
+
+
+async def _one_of_everything(world: World, project: str, who: str, shared: dict[str, str]) -> dict[str, str]:
+    async def made(path: str, key: str, body: Any) -> Any:
+        return (await _make(world, who, path, {key: body}))[key]
+
+    ids = {"project": world.projects[project], "user": (world.ids if project == OURS else world.others)[_role(who)]}
+    ids |= await _networks(world, project, who, shared)
+    image = {"name": f"{project}-image", "disk_format": "raw", "container_format": "bare"}
+    ids["image"] = (await _make(world, who, "/image/v2/images", image))["id"]
+    octets = {"content-type": "application/octet-stream"}
+    path = f"/image/v2/images/{ids['image']}/file"
+    assert (await world.ask_openstack(who, "PUT", path, b"\0" * 512, octets)).status == 204
+    await _report(world, Image.KIND, ids["image"], phase="active", size=512)
+    assert (await world.ask_openstack(who, "PUT", f"/image/v2/images/{ids['image']}/tags/colour")).status == 204
+    key = await made(f"{NOVA}/os-keypairs", "keypair", {"name": f"{project}-key", "public_key": KEY})
+    ids["keypair"] = key["name"]
+    group = {"name": f"{project}-together", "policy": "anti-affinity"}
+    ids["server_group"] = (await made(f"{NOVA}/os-server-groups", "server_group", group))["id"]
+    ids |= await _server(world, project, who, ids, shared)
+    ids |= await _volumes(world, project, who, ids["server"])
+    loose = {"name": f"{project}-loose", "network_id": ids["network"], "cidr": "10.2.0.0/24", "ip_version": 4}
+    ids["loose_subnet"] = (await made(f"{NET}/subnets", "subnet", loose))["id"]
+    await _make(world, "admin", f"{KEYSTONE}/projects/{ids['project']}/tags/colour", None, "PUT")
+    ids |= await _delegations(world, project, who, ids, shared)
+    return ids
+
+
+def _role(who: str) -> str:
+    return "manager_user" if who == "outsider" else f"{who}_user"
+
+
+async def _networks(world: World, project: str, who: str, shared: dict[str, str]) -> dict[str, str]:
+    async def made(plural: str, key: str, **body: Any) -> str:
+        return str((await _make(world, who, f"{NET}/{plural}", {key: body}))[key]["id"])
+
+    network = await made("networks", "network", name=f"{project}-net")
+    subnet = await made(
+        "subnets", "subnet", name=f"{project}-subnet", network_id=network, cidr="10.1.0.0/24", ip_version=4
+    )
+    group = await made("security-groups", "security_group", name=f"{project}-group")
+    rule = await made(
+        "security-group-rules", "security_group_rule", security_group_id=group, direction="ingress", protocol="tcp"
+    )
+    port = await made("ports", "port", name=f"{project}-port", network_id=network, security_groups=[group])
+    gateway = {"network_id": shared["public"]}
+    router = await made("routers", "router", name=f"{project}-router", external_gateway_info=gateway)
+    await _make(world, who, f"{NET}/routers/{router}/add_router_interface", {"subnet_id": subnet}, "PUT")
+    floating = await made("floatingips", "floatingip", floating_network_id=shared["public"], port_id=port)
+    for plural, id in (
+        ("networks", network),
+        ("subnets", subnet),
+        ("ports", port),
+        ("floatingips", floating),
+        ("routers", router),
+        ("security-groups", group),
+    ):
+        await _make(world, who, f"{NET}/{plural}/{id}/tags/colour", None, "PUT")
+    return {
+        "network": network,
+        "subnet": subnet,
+        "security_group": group,
+        "security_group_rule": rule,
+        "port": port,
+        "router": router,
+        "floatingip": floating,
+    }
+
+
+async def _server(world: World, project: str, who: str, ids: dict[str, str], shared: dict[str, str]) -> dict[str, str]:
+    nic = {"port": {"name": f"{project}-nic", "network_id": ids["network"], "security_groups": [ids["security_group"]]}}
+    port = (await _make(world, who, f"{NET}/ports", nic))["port"]
+    server = {
+        "name": f"{project}-server",
+        "flavorRef": shared["flavor"],
+        "imageRef": ids["image"],
+        "networks": [{"port": port["id"]}],
+        "key_name": ids["keypair"],
+        "user_data": base64.b64encode(f"#!/bin/sh {project}".encode()).decode(),
+        "metadata": {"colour": project},
+        "tags": ["colour"],
+    }
+    body = {"server": server, "os:scheduler_hints": {"group": ids["server_group"]}}
+    made = (await _make(world, who, f"{NOVA}/servers", body))["server"]
+    address = {"network": f"{project}-net", "ip": port["fixed_ips"][0]["ip_address"], "mac": port["mac_address"]}
+    seen = {"phase": "Running", "power": "Running", "addresses": [{**address, "version": 4}]}
+    await _report(world, Server.KIND, made["id"], node=NODES[project], **seen)
+    plugged = {"spec": {"deviceId": made["id"], "deviceOwner": "compute:nova"}}
+    await world.state.patch(Port.KIND, await _name(world, Port.KIND, port["id"]), project, plugged)
+    actions = await _make(world, who, f"{NOVA}/servers/{made['id']}/os-instance-actions", None, "GET")
+    return {
+        "server": made["id"],
+        "server_port": port["id"],
+        "request": actions["instanceActions"][0]["request_id"],
+        "address": port["fixed_ips"][0]["ip_address"],
+    }
+
+
+async def _volumes(world: World, project: str, who: str, server: str) -> dict[str, str]:
+    async def made(plural: str, key: str, **body: Any) -> str:
+        return str((await _make(world, who, f"{CINDER}/{plural}", {key: body}))[key]["id"])
+
+    volume = await made("volumes", "volume", name=f"{project}-volume", size=1, metadata={"colour": project})
+    await _report(world, Volume.KIND, volume, phase="Available", size=1)
+    snapshot = await made("snapshots", "snapshot", name=f"{project}-snap", volume_id=volume, metadata={"colour": "x"})
+    await _report(world, VolumeSnapshot.KIND, snapshot, phase="Available")
+    disk = await made("volumes", "volume", name=f"{project}-disk", size=1)
+    await _report(world, Volume.KIND, disk, phase="Available", size=1)
+    body = {"volumeAttachment": {"volumeId": disk}}
+    await _make(world, who, f"{NOVA}/servers/{server}/os-volume_attachments", body)
+    attachment = (await world.state.list(VolumeAttachment.KIND, project)).items[0]["spec"]["id"]
+    return {"volume": volume, "snapshot": snapshot, "disk": disk, "attachment": attachment}
+
+
+async def _delegations(
+    world: World, project: str, who: str, ids: dict[str, str], shared: dict[str, str]
+) -> dict[str, str]:
+    user = f"{KEYSTONE}/users/{ids['user']}"
+    rules = [{"service": "compute", "method": "GET", "path": "/v2.1/servers"}]
+    body = {"name": f"{project}-credential", "access_rules": rules}
+    credential = await _make(world, who, f"{user}/application_credentials", {"application_credential": body})
+    rule = (await _make(world, who, f"{user}/access_rules", None, "GET"))["access_rules"][0]["id"]
+    ec2 = await _make(world, who, f"{user}/credentials/OS-EC2", {"tenant_id": ids["project"]})
+    blob = {"credential": {"type": "note", "blob": f"{project}-blob", "user_id": ids["user"]}}
+    trust = {
+        "trustor_user_id": ids["user"],
+        "trustee_user_id": shared["admin_user"],
+        "project_id": ids["project"],
+        "impersonation": True,
+        "roles": [{"name": "member"}],
+    }
+    return {
+        "application_credential": credential["application_credential"]["id"],
+        "access_rule": rule,
+        "access": ec2["credential"]["access"],
+        "credential": (await _make(world, who, f"{KEYSTONE}/credentials", blob))["credential"]["id"],
+        "trust": (await _make(world, who, f"{KEYSTONE}/OS-TRUST/trusts", {"trust": trust}))["trust"]["id"],
+    }
+
+
+async def _name(world: World, kind: Kind, id: str) -> str:
+    return name_of((await world.state.list(kind, fields=f"spec.id={id}")).items[0])
+
+
+async def _report(world: World, kind: Kind, id: str, *, node: str = "", **status: Any) -> Object:
+    """What scheduler and node write."""
+    found = (await world.state.list(kind, fields=f"spec.id={id}")).items[0]
+    name, namespace = name_of(found), namespace_of(found)
+    if node:
+        await world.state.patch(kind, name, namespace, {"spec": {"node": node}})
+    return await world.state.patch(kind, name, namespace, {"status": status}, subresource="status")
+
+
+def a_secret(name: str, namespace: str) -> Object:
+    return {**new_object(SECRET, name, namespace), "stringData": {"word": f"{namespace}-secret"}}
