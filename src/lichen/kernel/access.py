@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, EventType, State
@@ -36,6 +36,15 @@ class Authorizer(Protocol):
 class Authenticator(Protocol):
     async def authenticate(self, token: str) -> Caller:
         """Who bears `token`. Unauthorized: it is forged, expired or revoked."""
+        ...
+
+
+@runtime_checkable
+class Guarding(Protocol):
+    """Access that depends on what is stored now, beside what the rules say."""
+
+    async def guard_get(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
+        """Forbidden: a rule lets `caller` get such things, but not this one."""
         ...
 
 

@@ -8,7 +8,7 @@ session = kernel.acting(await kernel.authenticate(token))
 
 from __future__ import annotations
 
-from lichen.kernel.access import Access, Clock, Store, SystemClock
+from lichen.kernel.access import Access, Clock, Guarding, Store, SystemClock
 from lichen.kernel.admission import Plugin, Resuming
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.admission.quota import Quotas
@@ -44,6 +44,7 @@ class Kernel:
     ) -> None:
         self.store = store
         self.access = access
+        self.guarding = access if isinstance(access, Guarding) else None
         self.clock: Clock = clock or SystemClock()
         self.catalog = catalog or Catalog()
         self.schemas = Schemas(self.catalog)

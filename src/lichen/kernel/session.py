@@ -65,16 +65,21 @@ class Session:
         if reason is not None:
             raise _forbidden(self.caller, verb, kind, namespace or "", name, subresource, reason)
 
+    async def _check_get(self, kind: Kind, name: str, namespace: str, subresource: str = "") -> None:
+        self._check("get", kind, namespace, name, subresource)
+        if self._kernel.guarding is not None:
+            await self._kernel.guarding.guard_get(self.caller, kind, name, namespace)
+
     # --- reads ----------------------------------------------------------------------------------------------------
 
     async def get(self, kind: Kind, name: str, namespace: str = "", *, subresource: str = "") -> Object:
-        self._check("get", kind, namespace, name, subresource)
+        await self._check_get(kind, name, namespace, subresource)
         view = self._views.of(kind)
         obj = await self._store.get(kind if view is None else view.storage, name, namespace)
         return subresources.view(self._kernel, kind, subresource, obj if view is None else view.shown(obj))
 
     async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes:
-        self._check("get", kind, namespace, name)
+        await self._check_get(kind, name, namespace)
         view = self._views.of(kind)
         if view is None:
             return await self._store.get_raw(kind, name, namespace)

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
 from lichen.kernel.identity.delegation import OWNED
 from lichen.kernel.identity.directory import Directory, project_id
+from lichen.kernel.identity.nodes import BOUND, NODE, node_field
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
 from lichen.kernel.identity.tokens import Scope
-from lichen.kinds.builtin import NAMESPACE, POD
+from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.trust import Trust
@@ -30,7 +31,6 @@ from lichen.model.state import Caller
 
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
-NODE = "system:node:"
 CONTROLLERS = "system:lichen-controllers"
 REMEMBERED = 20_000
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
@@ -168,11 +168,11 @@ class Authorizer:
 
 
 def _node_refusal(caller: Caller, verb: str, kind: Kind, name: str, fields: str) -> str | None:
-    """A node lists what is bound to it, or asks for one server by its id."""
-    if name or verb not in ("list", "watch") or kind not in (POD, Server.KIND):
+    """A node lists what is bound to it, or asks for one server by its id. (What it may get by name: `nodes`.)"""
+    if name or verb not in ("list", "watch") or kind not in BOUND:
         return None
     terms, node = _terms(fields), caller.name.removeprefix(NODE)
-    if node in (terms.get("spec.nodeName"), terms.get("spec.node")) or terms.get("spec.id"):
+    if terms.get(f"spec.{node_field(kind)}") == node or (kind == Server.KIND and terms.get("spec.id")):
         return None
     return f"a node may only list what is bound to {node}"
 

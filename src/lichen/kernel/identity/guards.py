@@ -5,15 +5,12 @@ and a node touches only what is bound to it."""
 from __future__ import annotations
 
 from lichen.kernel.admission import Request
-from lichen.kernel.identity.authorizer import CONTROLLERS, NODE, Authorizer
+from lichen.kernel.identity.authorizer import CONTROLLERS, Authorizer
+from lichen.kernel.identity.nodes import BOUND, NODE, node_of
 from lichen.kinds import builtin
-from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
-from lichen.kinds.volume.attachment import VolumeAttachment
-from lichen.kinds.volume.snapshot import VolumeSnapshot
-from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden
 from lichen.model.kind import Kind
@@ -108,10 +105,7 @@ class ImagesKeepTheirBytes:
 class NodesKeepToTheirOwn:
     """A node's credential writes the status, and lets go (finalizers), of what is bound to that node only."""
 
-    kinds: tuple[Kind, ...] | None = (
-        builtin.POD, builtin.NODE, builtin.LEASE, Server.KIND, Port.KIND, Volume.KIND, VolumeSnapshot.KIND,
-        VolumeAttachment.KIND,
-    )  # fmt: skip
+    kinds: tuple[Kind, ...] | None = (builtin.NODE, builtin.LEASE, Port.KIND, *BOUND)
     verbs: tuple[str, ...] = ("create", "update", "delete")
 
     async def admit(self, request: Request) -> None:
@@ -121,7 +115,7 @@ class NodesKeepToTheirOwn:
         if request.kind in (builtin.NODE, builtin.LEASE):
             self._refuse_unless(request, request.name == node, f"it may write only its own, {node}")
             return
-        self._refuse_unless(request, _node_of(request.kind, request.old) == node, f"it is not bound to {node}")
+        self._refuse_unless(request, node_of(request.kind, request.old) == node, f"it is not bound to {node}")
         if request.verb == "update" and request.subresource != "status":
             same = all(request.object.get(part) == (request.old or {}).get(part) for part in ("spec", "status"))
             self._refuse_unless(request, same, "a node changes nothing but status and finalizers")
@@ -134,11 +128,6 @@ class NodesKeepToTheirOwn:
                 group=request.kind.group,
                 name=request.name,
             )
-
-
-def _node_of(kind: Kind, obj: Object | None) -> str:
-    field = "nodeName" if kind == builtin.POD else "node"
-    return str(((obj or {}).get("spec") or {}).get(field, ""))
 
 
 def _only_metadata_moved(request: Request) -> bool:

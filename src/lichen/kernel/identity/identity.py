@@ -23,6 +23,7 @@ from lichen.kernel.identity.directory import Directory
 from lichen.kernel.identity.guards import ImagesKeepTheirBytes, NodesKeepToTheirOwn, NoEscalation, SharingIsForAdmins
 from lichen.kernel.identity.keys import Keys
 from lichen.kernel.identity.login import LIFETIME, Login
+from lichen.kernel.identity.nodes import NodeReads
 from lichen.kernel.identity.passwords import Cost, Passwords
 from lichen.kernel.identity.reviews import Reviews
 from lichen.kernel.identity.service_accounts import ServiceAccountTokens
@@ -59,6 +60,7 @@ class Identity:
         self._credentials = Credentials(store, self.directory, self._passwords, now)
         self._delegations = Delegations(store, self.directory, self._passwords, now)
         self._accounts = ServiceAccountTokens(self._tokens, now, store)
+        self._node_reads = NodeReads(store)
         self._reviews = Reviews(self._authenticator, self.authorizer)
         self._login = Login(
             store, self.directory, self._tokens, self._authenticator, self._credentials, self._delegations, now,
@@ -98,6 +100,10 @@ class Identity:
     def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
         """The same for a path that is no resource."""
         return self.authorizer.refusal_of_path(caller, verb, path)
+
+    async def guard_get(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
+        """As `access.Guarding`."""
+        await self._node_reads.check(caller, kind, name, namespace)
 
     def install(self, virtual: VirtualKinds, admission: list[Plugin], state: State | None = None) -> None:
         """Give a kernel the virtual kinds and the admission that belong to identity. state: the kernel's own, with all
