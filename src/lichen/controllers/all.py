@@ -24,6 +24,7 @@ from lichen.controllers.server import ServerController
 from lichen.controllers.service import ServiceController
 from lichen.controllers.stateful_set import StatefulSetController
 from lichen.controllers.volume import VolumeController
+from lichen.controllers.zone import ZoneController
 
 RECONCILERS: tuple[type[Reconciler], ...] = (
     NamespaceController,
@@ -34,6 +35,7 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     ServerController,
     OperationController,
     AggregateController,
+    ZoneController,
     ServiceController,
     DeploymentController,
     ReplicaSetController,

@@ -12,7 +12,7 @@ from lichen.kinds.network.router import Router
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
-from lichen.planning.steps import patch_status
+from lichen.planning.steps import Step, patch_status
 
 INTERFACE = "network:router_interface"
 
@@ -42,8 +42,19 @@ class RouterController:
         outside = [fixed["ipAddress"] for fixed in (spec.get("externalGateway") or {}).get("fixedIps") or ()]
         phase = "ACTIVE" if spec.get("adminStateUp", True) else "DOWN"
         wanted = {"phase": phase, "subnets": sorted(subnets), "gateway": ", ".join(outside)}
-        await self.world.apply(patch_status(Router.KIND, router, wanted))
+        await self.world.apply([*patch_status(Router.KIND, router, wanted), *self._ports(spec, phase)])
         return None
+
+    def _ports(self, spec: Object, phase: str) -> list[Step]:
+        """Its interfaces carry traffic as it does: they are made on each node together with the first port that has
+        use for them."""
+        return [
+            step
+            for port in self.ports.by_index("router", spec.get("id", ""))
+            for step in patch_status(
+                Port.KIND, port, {"phase": phase if port["spec"].get("adminStateUp", True) else "DOWN"}
+            )
+        ]
 
     def _router_of(self, port: Object) -> list[Key]:
         return [(namespace_of(r), name_of(r)) for id in _router_id(port) for r in self.routers.by_index("id", id)]

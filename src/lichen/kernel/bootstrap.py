@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE)
 RUNTIMES = ("runc", "crun", "process")
 POD_RANGE = "10.244.0.0/16"
+PUBLIC_NETWORK = "public"
+PUBLIC_RANGE = "172.24.4.0/24"
+"""What DevStack gives out, too: it is on no network but the host's own bridge."""
 API_PORT = 6443
 VOLUME_TYPE = "standard"
 PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -34,15 +37,19 @@ async def bootstrap(session: Session) -> None:
         _ensure(session, STORAGE_CLASS, _storage_class()),
         *(_ensure(session, PRIORITY_CLASS, {"metadata": {"name": n}, "value": v}) for n, v in PRIORITIES.items()),
     )
-    await asyncio.gather(
-        _ensure(session, VolumeType.KIND, _volume_type()),
+    is_new, *_ = await asyncio.gather(
         _ensure(session, Network.KIND, _cluster_network()),
+        _ensure(session, VolumeType.KIND, _volume_type()),
         _ensure(session, SERVICE, _api_service()),
     )
     await _ensure(session, Subnet.KIND, _cluster_subnet())
+    if is_new:  # an admin may do without it for good
+        await _ensure(session, Network.KIND, _public_network())
+        await _ensure(session, Subnet.KIND, _public_subnet())
 
 
-async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
+async def _ensure(session: Session, kind: Kind, obj: Object) -> bool:
+    """Whether it was made."""
     obj = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
     try:
         await session.get(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
@@ -50,7 +57,9 @@ async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
         try:
             await session.create(kind, obj)
         except AlreadyExists:
-            return
+            return False
+        return True
+    return False
 
 
 def _storage_class() -> Object:
@@ -76,6 +85,16 @@ def _cluster_network() -> Object:
 def _cluster_subnet() -> Object:
     spec = Subnet.Spec(display_name=CLUSTER_NETWORK, network=CLUSTER_NETWORK, cidr=POD_RANGE)
     return new_object(Subnet.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, spec)
+
+
+def _public_network() -> Object:
+    spec = Network.Spec(display_name=PUBLIC_NETWORK, external=True, description="Floating IPs and ways out of routers.")
+    return new_object(Network.KIND, PUBLIC_NETWORK, SYSTEM_NAMESPACE, spec)
+
+
+def _public_subnet() -> Object:
+    spec = Subnet.Spec(display_name=PUBLIC_NETWORK, network=PUBLIC_NETWORK, cidr=PUBLIC_RANGE, dhcp=False)
+    return new_object(Subnet.KIND, PUBLIC_NETWORK, SYSTEM_NAMESPACE, spec)
 
 
 def _api_service() -> Object:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from lichen.controllers.zone import plan_zones
 from lichen.kinds.builtin import NODE, RESOURCE_QUOTA
 from lichen.model.kind import new_object
+from lichen.planning.steps import Create, Patch
 
 from .cloud import READY, TestCloud, a_node
 
@@ -53,10 +55,29 @@ async def test_services_are_opened_and_closed_as_nodes(cloud: TestCloud) -> None
     assert (await cloud.call("PUT", f"{V}/os-services/{found[0]['id']}", {"status": "x"}, who="admin")).status == 400
 
 
+async def zones_follow(cloud: TestCloud) -> None:
+    """What the controller of zones does."""
+    for step in plan_zones((await cloud.state.list(NODE)).items, []):
+        if isinstance(step, Create):
+            await cloud.state.create(step.kind, step.object)
+        elif isinstance(step, Patch):
+            await cloud.state.patch(step.kind, step.name, "", step.patch, subresource=step.subresource)
+
+
+async def test_a_zone_that_is_not_there_is_refused(cloud: TestCloud) -> None:
+    body = {"volume": {"size": 1, "availability_zone": "nowhere"}}
+    refused = await cloud.call("POST", "/volume/v3/volumes", body)
+    assert (refused.status, "nowhere" in refused.json["badRequest"]["message"]) == (400, True)
+
+
 async def test_zones_are_labels_of_nodes(cloud: TestCloud) -> None:
     await with_nodes(cloud)
-    zones = (await cloud.ok("GET", f"{V}/os-availability-zone", who="admin"))["availabilityZoneInfo"]
-    assert [(z["zoneName"], z["zoneState"]["available"]) for z in zones] == [("north", True), ("nova", False)]
+    await zones_follow(cloud)
+    for path in (f"{V}/os-availability-zone", "/volume/v3/os-availability-zone"):  # projects know them, too
+        zones = (await cloud.ok("GET", path))["availabilityZoneInfo"]
+        assert [(z["zoneName"], z["zoneState"]["available"]) for z in zones] == [("north", True), ("nova", False)]
+    networks = (await cloud.ok("GET", "/network/v2.0/availability_zones?resource=router"))["availability_zones"]
+    assert [(z["name"], z["state"]) for z in networks] == [("north", "available"), ("nova", "unavailable")]
     detail = (await cloud.ok("GET", f"{V}/os-availability-zone/detail", who="admin"))["availabilityZoneInfo"]
     assert detail[0]["hosts"]["node-1"]["nova-compute"]["available"] is True
     assert (await cloud.ok("GET", f"{V}/os-availability-zone"))["availabilityZoneInfo"]

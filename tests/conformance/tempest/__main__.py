@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -22,9 +23,9 @@ PAGE = ROOT / "docs" / "conformance.md"
 SECONDS = 3600
 
 
-def names(patterns: list[str]) -> list[str]:
+def names(listing: Path, patterns: list[str]) -> list[str]:
     """The list's tests, or those of them that match one of the patterns."""
-    listed = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+    listed = [line for line in listing.read_text().splitlines() if line and not line.startswith("#")]
     return [name for name in listed if not patterns or any(re.search(p, name) for p in patterns)]
 
 
@@ -51,10 +52,15 @@ def run(here: Here, wanted: list[str]) -> list[Result]:
     return results
 
 
-def main(patterns: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/conformance openstack")
+    parser.add_argument("patterns", metavar="REGEX", nargs="*", help="only the tests that match one of these")
+    parser.add_argument("--list", type=Path, default=LIST, help="another list of tests' names; nothing is written then")
+    options = parser.parse_args(arguments)
+    patterns: list[str] = options.patterns
     began = time.monotonic()
     with a_cloud(nodes=3) as here:
-        results = run(here, names(patterns))
+        results = run(here, names(options.list, patterns))
         kept = os.environ.get("KEEP")
         if kept:
             Path(kept).mkdir(parents=True, exist_ok=True)
@@ -65,7 +71,7 @@ def main(patterns: list[str]) -> int:
         if result.status not in ("success", "skip"):
             print(f"\n=== {result.status}: {result.test}\n{result.detail[-3000:]}")
     print(summary(results, seconds))
-    if not patterns:
+    if not patterns and options.list == LIST:
         PAGE.write_text(page(results, seconds))
         print(f"{PAGE.relative_to(ROOT)} is written.")
     return 0 if results else 1

@@ -61,6 +61,7 @@ class OpenStack:
         mount, _, rest = path.lstrip("/").partition("/")
         service, router = self._mounts.get(mount, (self._dialect.services[0], None))
         req = _request(self._dialect, service, scope, receive, "/" + rest if router else path)
+        _modernise(req)
         reply = Reply()
         try:
             reply = await self._answer(req, router)
@@ -89,7 +90,7 @@ class OpenStack:
 
     async def _dispatch(self, req: Request, router: Router) -> Reply:
         found = router.find(req.path)
-        if found is None:
+        if found is None or req.names_nothing:
             raise NotFound("The resource could not be found.")
         by_method, req.params = found
         req.params = {name: unquote(value) for name, value in req.params.items()}
@@ -133,6 +134,7 @@ def _request(dialect: Dialect, service: Service, scope: Scope, receive: Receive,
         service=service,
         method=scope["method"],
         path=path.rstrip("/") or "/",
+        names_nothing=path.endswith("/") and path.count("/") > 2 and service.style in ("glance", "cinder"),
         query_string=scope.get("query_string", b"").decode("latin-1"),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         scheme=scope.get("scheme", "http"),
@@ -141,6 +143,15 @@ def _request(dialect: Dialect, service: Service, scope: Scope, receive: Receive,
         receive=receive,
         request_id=f"req-{uuid.uuid4()}",
     )
+
+
+def _modernise(req: Request) -> None:
+    """A path of the service's legacy version is one of its lowest microversion, whatever the headers say."""
+    old = req.service.legacy
+    if old and req.path.startswith(old + "/"):
+        req.path = f"/{req.service.version}{req.path.removeprefix(old)}"
+        for name in ("openstack-api-version", req.service.version_header.lower()):
+            req.headers.pop(name, None)
 
 
 def _refusal(req: Request, error: ApiError) -> Reply:

@@ -36,7 +36,8 @@ class Dialect:
 
 @dataclass(kw_only=True)
 class Request:
-    """One call. `path` is relative to the service's mount; header names are lower-case."""
+    """One call. `path` is relative to the service's mount; header names are lower-case. names_nothing: where an id
+    belongs, the path ends."""
 
     dialect: Dialect
     service: Service
@@ -48,6 +49,7 @@ class Request:
     server: str
     receive: body.Receive
     root_path: str = ""
+    names_nothing: bool = False
     request_id: str = ""
     params: dict[str, str] = field(default_factory=dict)
     version: Version = (0, 0)

@@ -42,7 +42,7 @@ class Service:
 
     endpoint: the path that the catalog gives out. version, style: its discovery document (`versions`).
     lowest, highest: microversions, if it has any; headers that name them use `header_type` (by default `type`) and
-    `version_header`.
+    `version_header`. legacy: where its lowest microversion is served to those who know none, as `/v2`.
     """
 
     type: str
@@ -60,6 +60,7 @@ class Service:
     request_id_header: str = ""
     body_limit: int = 1 << 20
     older_versions: tuple[str, ...] = ()
+    legacy: str = ""
 
     @property
     def has_microversions(self) -> bool:

@@ -64,6 +64,8 @@ def discovery_routes(service: Service) -> tuple[Route, ...]:
     routes = [Route("GET", "/", _all_versions, "anyone")]
     if not any(r.method == "GET" and r.path.rstrip("/") == _version_path(service) for r in service.routes):
         routes.append(Route("GET", _version_path(service), _one_version, "anyone"))
+    if service.legacy:
+        routes.append(Route("GET", service.legacy, _legacy_version, "anyone"))
     if service.style == "glance":
         routes.append(Route("GET", "/versions", _list_versions, "anyone"))
     return tuple(routes)
@@ -89,7 +91,21 @@ def _documents(req: Request) -> Object:
     service = req.service
     older = [_document(req, v, "SUPPORTED") for v in service.older_versions]
     documents = [_document(req, service.version, "CURRENT"), *older]
+    if service.legacy:
+        documents = [_legacy(req), *documents]
     return {"versions": {"values": documents} if service.style == "keystone" else documents}
+
+
+async def _legacy_version(req: Request) -> Reply:
+    media = f"application/vnd.openstack.{req.service.type}+json;version=2"
+    return Reply({"version": {**_legacy(req), "media-types": [{"base": "application/json", "type": media}]}})
+
+
+def _legacy(req: Request) -> Object:
+    """The version before there were microversions."""
+    links = [{"rel": "self", "href": req.url(req.service.legacy + "/")}]
+    without = {"version": "", "min_version": ""}
+    return {**_document(req, req.service.legacy.strip("/") + ".0", "SUPPORTED"), **without, "links": links}
 
 
 def _document(req: Request, version: str, status: str, *, detailed: bool = False) -> Object:

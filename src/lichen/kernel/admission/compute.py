@@ -120,7 +120,11 @@ class Keypairs:
 def fingerprint_of(public_key: str, type_: str) -> str | None:
     """None: not a key of that type."""
     if type_ == "x509":
-        blob = public_key.encode()
+        body = "".join(line for line in public_key.splitlines() if line and not line.startswith("-----"))
+        try:
+            return hashlib.sha1(b64decode(body, validate=True), usedforsecurity=False).hexdigest(":")
+        except (Base64Error, ValueError):
+            return None
     else:
         words = public_key.split()
         if len(words) < 2:

@@ -77,7 +77,7 @@ class Subnets:
         for other in page.items:
             theirs = ip_network(other["spec"]["cidr"])
             if mine.version == theirs.version and mine.overlaps(theirs):
-                why = f"overlaps with {theirs} of subnet {name_of(other)} on the same network"
+                why = f"overlaps with another subnet of the network, {name_of(other)} ({theirs})"
                 raise faulty(request, Cause("spec.cidr", f"Invalid value: {show(spec['cidr'])}: {why}"))
 
     async def _check_unused(self, request: Request) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -14,13 +15,14 @@ from lichen.kinds.compute.servergroup import ServerGroup
 from lichen.model.data import Object
 from lichen.model.errors import Cause
 from lichen.model.kind import Kind, new_object
-from lichen.model.meta import name_of, owner_reference
-from lichen.model.names import SERVER_GROUP, with_suffix
+from lichen.model.meta import annotations_of, name_of, owner_reference
+from lichen.model.names import REQUEST, SERVER_GROUP, with_suffix
 from lichen.model.state import Caller
 
 CONTROLLERS = "system:lichen-controllers"
 NODE = "system:node:"
 LOCK = ("locked", "lockedBy", "lockedReason")
+_REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}")
 POWER_VERBS = {
     ("On", "Off"): "stop",
     ("Off", "On"): "start",
@@ -162,7 +164,7 @@ async def _record(request: Request, verbs: list[str]) -> None:
     server = await request.state.get(Server.KIND, request.name, request.namespace)
     for verb in verbs:
         spec = {
-            "id": f"req-{uuid.uuid4()}",
+            "id": _request_id(request) or f"req-{uuid.uuid4()}",
             "server": name_of(server),
             "serverId": server["spec"].get("id", ""),
             "type": verb,
@@ -174,6 +176,13 @@ async def _record(request: Request, verbs: list[str]) -> None:
         name = with_suffix(f"{name_of(server)[:40]}-{verb.lower().replace('_', '-')}")
         operation = new_object(Operation.KIND, name, request.namespace, spec, **owned)
         await request.state.create(Operation.KIND, {**operation, "status": {"phase": "Running"}})
+
+
+def _request_id(request: Request) -> str:
+    """The OpenStack request that this write comes from; "" if it came in the other language."""
+    before = annotations_of(request.old or {"metadata": {}}).get(REQUEST, "")
+    now = annotations_of(request.object).get(REQUEST, "")
+    return now if now != before and _REQUEST_ID.fullmatch(now) else ""
 
 
 def _is_ours(caller: Caller) -> bool:

@@ -130,7 +130,7 @@ def _basic_rules() -> list[Object]:
             ["create"],
         ),
         rule(["identity.lichen.dev"], ["roles", "regions", "catalogservices", "catalogendpoints"], READ),
-        rule(["compute.lichen.dev"], ["flavors"], READ),
+        rule(["compute.lichen.dev"], ["flavors", "zones"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["storage.k8s.io"], ["storageclasses"], READ),
         rule(["volume.lichen.dev"], ["volumetypes"], READ),

@@ -56,7 +56,7 @@ class Volume(Resource):
         claim: str = field(
             "PersistentVolumeClaim it was made for, whose quota it counts to.", default="", to="PersistentVolumeClaim"
         )
-        read_only: bool = field("Nobody writes to it.", default=False)
+        read_only: bool | None = field("Nobody writes to it.", default=None)
         metadata: dict[str, str] = field("Pairs of the user.", default_factory=dict, openstack="metadata")
         image_metadata: dict[str, str] = field(
             "What the image said of itself.", default_factory=dict, openstack="volume_image_metadata"

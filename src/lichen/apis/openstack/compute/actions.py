@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from lichen.apis.openstack.compute import interfaces, sizes
+from lichen.apis.openstack.compute import interfaces, old_floating_ips, sizes
 from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
 from lichen.apis.openstack.compute.security_groups import add_group, remove_group
 from lichen.apis.openstack.compute.server_state import server_state
@@ -145,6 +145,8 @@ ACTIONS: dict[str, Action] = {
     "revertResize": sizes.revert_resize,
     "addFixedIp": interfaces.add_fixed_ip,
     "removeFixedIp": interfaces.remove_fixed_ip,
+    "addFloatingIp": old_floating_ips.add_floating_ip,
+    "removeFloatingIp": old_floating_ips.remove_floating_ip,
     "addSecurityGroup": add_group,
     "removeSecurityGroup": remove_group,
     "os-getConsoleOutput": _console_output,

@@ -8,14 +8,15 @@ from typing import Any
 
 from lichen.apis.openstack import projects
 from lichen.apis.openstack.compute.server_views import Json
-from lichen.apis.openstack.nodes import DEFAULT_ZONE, heard_at, is_enabled, is_ready, zone_of
+from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
 from lichen.apis.openstack.paging import nova_links, page
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
+from lichen.apis.openstack.zones import usable_zones
 from lichen.kinds.builtin import LEASE, NODE
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Forbidden, NotFound
+from lichen.model.errors import BadRequest, NotFound
 from lichen.model.meta import annotations_of, name_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 
@@ -76,7 +77,9 @@ async def update_service(req: Request, id: str) -> Reply:
 
 
 async def list_zones(req: Request) -> Reply:
-    return Reply({"availabilityZoneInfo": [_zone(name, usable, None) for name, usable in (await _zones(req)).items()]})
+    return Reply(
+        {"availabilityZoneInfo": [_zone(name, usable, None) for name, usable in (await usable_zones(req)).items()]}
+    )
 
 
 async def list_zones_detail(req: Request) -> Reply:
@@ -214,18 +217,6 @@ def _part_service(req: Request, lease: Object, number: int) -> Json:
         "disabled_reason": None,
     }
     return {**view, "forced_down": False} if req.since(2, 11) else view
-
-
-async def _zones(req: Request) -> dict[str, bool]:
-    """Zone → whether a server can be made there. Who may not know the nodes is told the default zone only."""
-    try:
-        nodes = (await req.state.list(NODE)).items
-    except Forbidden:
-        return {DEFAULT_ZONE: True}
-    usable: dict[str, bool] = {}
-    for node in nodes:
-        usable[zone_of(node)] = usable.get(zone_of(node), False) or (is_ready(node) and is_enabled(node))
-    return dict(sorted(usable.items()))
 
 
 def _zone(name: str, usable: bool, hosts: Any) -> Json:

@@ -11,7 +11,8 @@ from lichen.apis.openstack.request import Request
 from lichen.kinds.compute.operation import Operation
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
-from lichen.model.meta import namespace_of
+from lichen.model.meta import annotations_of, namespace_of
+from lichen.model.names import MADE_BY
 
 
 async def list_actions(req: Request, id: str) -> Reply:
@@ -37,7 +38,7 @@ async def _actions(req: Request, server: Object) -> list[Json]:
     found.sort(key=lambda action: str(action["start"]), reverse=True)
     status = server.get("status") or {}
     made: Json = {
-        "id": f"req-{spec['id']}",
+        "id": annotations_of(server).get(MADE_BY) or f"req-{spec['id']}",
         "type": "create",
         "user": spec.get("userId", ""),
         "start": server["metadata"].get("creationTimestamp", ""),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from cryptography.hazmat.primitives import serialization
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from lichen.apis.openstack import objects
+from lichen.apis.openstack.compute import x509
 from lichen.apis.openstack.compute.server_views import Json
 from lichen.apis.openstack.compute.ssh import fingerprint
 from lichen.apis.openstack.paging import nova_links, page
@@ -57,13 +59,13 @@ async def create_keypair(req: Request) -> Reply:
     user = _user(req, wanted.user_id or "")
     if any(display_name(k) == wanted.name for k in await of_user(req, user)):
         raise Conflict(f"Key pair '{wanted.name}' already exists.")
-    private, public = ("", wanted.public_key) if wanted.public_key else _generate()
+    private, public = ("", wanted.public_key) if wanted.public_key else await _generated(wanted.type, req.caller.name)
     spec = {
         "displayName": wanted.name,
         "userId": user,
-        "type": "ssh",
+        "type": wanted.type,
         "publicKey": public.strip(),
-        "fingerprint": fingerprint(public),
+        "fingerprint": x509.fingerprint(public) if wanted.type == "x509" else fingerprint(public),
     }
     keypair = await objects.create(req, Keypair.KIND, wanted.name, spec)
     shown = {**view(req, keypair), "user_id": user}
@@ -118,12 +120,16 @@ def _user(req: Request, wanted: str) -> str:
 def _check(req: Request, wanted: KeypairCreate) -> None:
     if not _NAME.fullmatch(wanted.name) or wanted.name != wanted.name.strip():
         raise BadRequest("Keypair name must be 1 to 255 letters, digits, or any of '_- @.' inside.")
-    if wanted.type != "ssh":
-        raise BadRequest(f"Keypairs of type {wanted.type!r} are not supported, only ssh.")
+    if wanted.type not in ("ssh", "x509"):
+        raise BadRequest(f"Keypairs are of type ssh or x509, not {wanted.type[:40]!r}.")
     if wanted.public_key is None and req.since(2, 92):
         raise BadRequest("Invalid input: 'public_key' is a required property.")
     if wanted.public_key is not None and not 0 < len(wanted.public_key) <= 16384:
         raise BadRequest("Keypair data is invalid: the public key must have 1 to 16384 characters.")
+
+
+async def _generated(type_: str, user: str) -> tuple[str, str]:
+    return await asyncio.to_thread(x509.generate, user) if type_ == "x509" else _generate()
 
 
 def _generate() -> tuple[str, str]:

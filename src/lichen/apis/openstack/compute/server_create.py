@@ -3,35 +3,33 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from msgspec import Struct, field
 
 from lichen.apis.openstack import body, objects
-from lichen.apis.openstack.compute import flavors, keypairs
+from lichen.apis.openstack.compute import flavors, keypairs, server_secrets
 from lichen.apis.openstack.compute.block_devices import Devices, devices_of, discard, make_volumes
 from lichen.apis.openstack.compute.security_groups import wanted_groups
 from lichen.apis.openstack.compute.server_networks import networks_of
 from lichen.apis.openstack.compute.server_parts import checked_metadata, checked_tags
+from lichen.apis.openstack.compute.server_secrets import checked_user_data
 from lichen.apis.openstack.compute.server_views import links
 from lichen.apis.openstack.compute.servers import ACCESS, checked_access, checked_description, checked_name
 from lichen.apis.openstack.image.images import find as find_image
-from lichen.apis.openstack.nodes import DEFAULT_ZONE, zone_of
+from lichen.apis.openstack.nodes import DEFAULT_ZONE
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
+from lichen.apis.openstack.zones import usable_zones
 from lichen.kinds.builtin import NODE, SECRET
 from lichen.kinds.compute.server import Server
 from lichen.kinds.compute.servergroup import ServerGroup
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound
-from lichen.model.kind import new_object
-from lichen.model.meta import name_of, namespace_of, owner_reference
-from lichen.model.names import handle, with_suffix
+from lichen.model.meta import name_of, namespace_of
+from lichen.model.names import MADE_BY, handle
 
 MOST_AT_ONCE = 1000
-MOST_USER_DATA = 65535
 BOOTABLE = ("raw", "qcow2")
 _GIB = 1 << 30
 
@@ -96,6 +94,8 @@ async def create_server(req: Request) -> Reply:
     assert first is not None
     id = first["spec"]["id"]
     shown: Object = {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": wanted.disk_config}
+    if wanted.adminPass:
+        shown["adminPass"] = wanted.adminPass
     return accepted(
         {"server": shown},
         Location=req.url(f"/v2.1/servers/{id}"),
@@ -141,12 +141,12 @@ async def _spec(req: Request, wanted: ServerCreate, devices: Devices) -> tuple[O
     if wanted.tags:
         spec["tags"] = checked_tags(wanted.tags)
     if wanted.key_name is not None:
-        spec["keypair"] = await _keypair(req, wanted.key_name)
+        spec["keypair"] = await keypair_reference(req, wanted.key_name)
     spec |= await _placement(req, wanted)
     spec["networks"] = await networks_of(req, wanted.networks)
     spec |= await wanted_groups(req, wanted.security_groups)
     _check_name(wanted)
-    return spec, _user_data(wanted.user_data)
+    return spec, checked_user_data(wanted.user_data)
 
 
 def _display_names(wanted: ServerCreate) -> list[str]:
@@ -173,24 +173,20 @@ async def _make(req: Request, spec: Object, secrets: dict[str, bytes | None]) ->
     """One server; its user data and password go to a Secret first, which then belongs to it."""
     kept = {key: value for key, value in secrets.items() if value is not None}
     if not kept:
-        return await objects.create(req, Server.KIND, spec["displayName"], spec)
-    secret = await _keep(req, f"{with_suffix(handle(spec['displayName']))}-userdata", kept)
+        return await _create(req, spec)
+    secret = await server_secrets.keep(req, spec["displayName"], req.namespace, dict(kept))
     try:
-        server = await objects.create(
-            req, Server.KIND, spec["displayName"], {**spec, "userDataSecret": name_of(secret)}
-        )
+        server = await _create(req, {**spec, "userDataSecret": name_of(secret)})
     except ApiError:
         await req.state.delete(SECRET, name_of(secret), namespace_of(secret))
         raise
-    owned = {"metadata": {"ownerReferences": [owner_reference(server)]}}
-    await req.state.patch(SECRET, name_of(secret), namespace_of(secret), owned)
+    await server_secrets.give(req, secret, server)
     return server
 
 
-async def _keep(req: Request, name: str, values: dict[str, bytes]) -> Object:
-    secret = new_object(SECRET, name, req.namespace)
-    secret |= {"type": "Opaque", "data": {key: base64.b64encode(v).decode() for key, v in values.items()}}
-    return await req.state.create(SECRET, secret)
+async def _create(req: Request, spec: Object) -> Object:
+    made_by = {MADE_BY: req.request_id}
+    return await objects.create(req, Server.KIND, spec["displayName"], spec, annotations=made_by)
 
 
 async def _server_group(req: Request, document: Object) -> Object:
@@ -265,7 +261,8 @@ def check_fit(flavor: Object, image: Object) -> None:
         )
 
 
-async def _keypair(req: Request, name: str) -> str:
+async def keypair_reference(req: Request, name: str) -> str:
+    """How a server's spec names a keypair of the caller's. BadRequest."""
     try:
         return name_of(await keypairs.find(req, name, req.caller.user_id))
     except NotFound:
@@ -290,11 +287,7 @@ async def _placement(req: Request, wanted: ServerCreate) -> Object:
 
 
 async def _check_zone(req: Request, zone: str) -> None:
-    try:
-        nodes = (await req.state.list(NODE)).items
-    except Forbidden:
-        return  # only an admin may know the nodes; the scheduler says so if no node is in the zone
-    if zone not in {zone_of(node) for node in nodes}:
+    if zone not in await usable_zones(req):
         raise BadRequest("The requested availability zone is not available")
 
 
@@ -303,17 +296,6 @@ def _config_drive(wanted: ServerCreate) -> bool:
     if value not in ("true", "false", "1", "0", "t", "f", "yes", "no", "on", "off", "y", "n"):
         raise BadRequest("Invalid config_drive provided.")
     return value in ("true", "1", "t", "yes", "on", "y")
-
-
-def _user_data(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    if len(text) > MOST_USER_DATA:
-        raise BadRequest(f"Invalid input for field/attribute user_data: it is over {MOST_USER_DATA} characters.")
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise BadRequest("Invalid input for field/attribute user_data: it is not 'base64'.") from None
 
 
 def _check_count(wanted: ServerCreate) -> None:

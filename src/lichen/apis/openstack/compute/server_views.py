@@ -81,6 +81,22 @@ def server_view(obj: Object, names: Names, version: Version, *, single: bool = F
     return view
 
 
+_LATE = {
+    "OS-EXT-STS:vm_state", "OS-EXT-STS:task_state", "OS-EXT-STS:power_state", "OS-EXT-AZ:availability_zone",
+    "OS-SRV-USG:launched_at", "OS-SRV-USG:terminated_at", "os-extended-volumes:volumes_attached", "key_name",
+    "config_drive", "security_groups", "host_status",
+}  # fmt: skip
+
+
+def written_view(view: Json, version: Version) -> Json:
+    """What the answer of a change shows: until 2.75 less than a server shown does."""
+    if version >= (2, 75):
+        return view
+    short = {k: v for k, v in view.items() if k not in _LATE and not k.startswith("OS-EXT-SRV-ATTR")}
+    plain = {n: [{"addr": a["addr"], "version": a["version"]} for a in some] for n, some in view["addresses"].items()}
+    return {**short, "addresses": plain}
+
+
 def display_name(obj: Object) -> str:
     name: str = obj["spec"].get("displayName") or obj["metadata"]["name"]
     return name

@@ -9,7 +9,7 @@ from typing import Any
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.compute.names import names_for
 from lichen.apis.openstack.compute.server_filters import selected
-from lichen.apis.openstack.compute.server_views import Json, server_view
+from lichen.apis.openstack.compute.server_views import Json, server_view, written_view
 from lichen.apis.openstack.paging import nova_links, page
 from lichen.apis.openstack.reply import Reply, no_content
 from lichen.apis.openstack.request import Request
@@ -17,6 +17,7 @@ from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Forbidden, NotFound
 from lichen.model.meta import name_of, namespace_of
+from lichen.model.names import REQUEST
 
 ACCESS = ("accessIPv4", "accessIPv6")
 SUMMARY = ("id", "name", "links")
@@ -38,7 +39,7 @@ async def show_server(req: Request, id: str) -> Reply:
 async def update_server(req: Request, id: str) -> Reply:
     spec = _changes(req, await req.json("server", dict[str, Any]))
     server = await patch_spec(req, await find(req, id), spec)
-    return Reply({"server": await full_view(req, server)})
+    return Reply({"server": written_view(await full_view(req, server), req.version)})
 
 
 async def delete_server(req: Request, id: str) -> Reply:
@@ -60,7 +61,8 @@ async def full_view(req: Request, server: Object) -> Json:
 
 
 async def patch_spec(req: Request, server: Object, spec: Object) -> Object:
-    return await req.state.patch(Server.KIND, name_of(server), namespace_of(server), {"spec": spec})
+    patch = {"metadata": {"annotations": {REQUEST: req.request_id}}, "spec": spec}
+    return await req.state.patch(Server.KIND, name_of(server), namespace_of(server), patch)
 
 
 def checked_name(value: object) -> str:

@@ -5,15 +5,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from lichen.apis.openstack.body import shaped
-from lichen.apis.openstack.compute import flavors
+from lichen.apis.openstack.compute import flavors, server_secrets
 from lichen.apis.openstack.compute.readiness import now, require
-from lichen.apis.openstack.compute.server_create import check_fit, reference, usable_image
+from lichen.apis.openstack.compute.server_create import check_fit, keypair_reference, reference, usable_image
 from lichen.apis.openstack.compute.server_parts import checked_metadata
 from lichen.apis.openstack.compute.server_state import server_state
-from lichen.apis.openstack.compute.servers import checked_description, checked_name, full_view, patch_spec
+from lichen.apis.openstack.compute.server_views import written_view
+from lichen.apis.openstack.compute.servers import (
+    ACCESS,
+    checked_access,
+    checked_description,
+    checked_name,
+    full_view,
+    patch_spec,
+)
 from lichen.apis.openstack.reply import Reply, accepted, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.compute.flavor import Flavor
@@ -28,10 +36,13 @@ class Rebuild(Struct):
     metadata: Any = UNSET
     description: str | UnsetType | None = UNSET
     adminPass: str | None = None
-    key_name: str | None = None
-    user_data: str | None = None
+    key_name: str | UnsetType | None = UNSET
+    user_data: str | UnsetType | None = UNSET
     personality: list[Any] | None = None
     preserve_ephemeral: bool = False
+    accessIPv4: Any = UNSET
+    accessIPv6: Any = UNSET
+    disk_config: Any = field(default=UNSET, name="OS-DCF:diskConfig")
 
 
 class Resize(Struct):
@@ -40,9 +51,15 @@ class Resize(Struct):
 
 async def rebuild(req: Request, server: Object, argument: Any) -> Reply:
     wanted = shaped(argument, Rebuild, where="rebuild")
-    for name in ("adminPass", "key_name", "user_data", "personality", "preserve_ephemeral"):
+    for name in ("personality", "preserve_ephemeral"):
         if getattr(wanted, name):
-            raise BadRequest(f"{name} is not changed by a rebuild on this cloud.")
+            raise BadRequest(f"{name} is not supported by this cloud.")
+    for name, (least, value) in {
+        "key_name": ((2, 54), wanted.key_name),
+        "user_data": ((2, 57), wanted.user_data),
+    }.items():
+        if value is not UNSET and req.version < least:
+            raise BadRequest(f"Additional properties are not allowed ('{name}' was unexpected)")
     require(server, "rebuild", {"active", "stopped", "error"})
     image = await usable_image(req, wanted.imageRef.rstrip("/").rpartition("/")[2])
     check_fit(_figures(server), image)
@@ -57,7 +74,26 @@ async def rebuild(req: Request, server: Object, argument: Any) -> Reply:
         fresh = checked_metadata(wanted.metadata)
         old = server["spec"].get("metadata") or {}
         spec["metadata"] = {**dict.fromkeys(old), **fresh}
-    return accepted({"server": await full_view(req, await patch_spec(req, server, spec))})
+    spec |= await _reached_by(req, server, wanted)
+    view = written_view(await full_view(req, await patch_spec(req, server, spec)), req.version)
+    return accepted({"server": {**view, "adminPass": wanted.adminPass} if wanted.adminPass else view})
+
+
+async def _reached_by(req: Request, server: Object, wanted: Rebuild) -> Object:
+    """What a rebuild may change of how the guest is reached: addresses that its owner gives out, key, secrets."""
+    spec: Object = {n: checked_access(n, getattr(wanted, n)) for n in ACCESS if getattr(wanted, n) is not UNSET}
+    if wanted.disk_config is not UNSET:
+        if wanted.disk_config not in ("AUTO", "MANUAL"):
+            raise BadRequest("Invalid input for field/attribute OS-DCF:diskConfig: it is AUTO or MANUAL.")
+        spec["diskConfig"] = wanted.disk_config
+    if wanted.key_name is not UNSET:
+        spec["keypair"] = await keypair_reference(req, wanted.key_name) if wanted.key_name else ""
+    values: server_secrets.Values = {}
+    if wanted.adminPass:
+        values[server_secrets.PASSWORD] = wanted.adminPass.encode()
+    if wanted.user_data is not UNSET:
+        values[server_secrets.USER_DATA] = server_secrets.checked_user_data(wanted.user_data)
+    return spec | (await server_secrets.change(req, server, values) if values else {})
 
 
 async def resize(req: Request, server: Object, argument: Any) -> Reply:

@@ -11,6 +11,7 @@ from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
+from lichen.apis.openstack.zones import usable_zones
 from lichen.kinds.builtin import LEASE, NODE
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
@@ -35,13 +36,12 @@ async def show_agent(req: Request, id: str) -> Reply:
 
 
 async def list_zones(req: Request) -> Reply:
-    zones = sorted({(zone_of(n), is_ready(n) and is_enabled(n)) for n in (await req.state.list(NODE)).items})
-    states = dict(zones)  # sorted: a zone with one usable node is available
     views = [
-        {"name": name, "resource": "network", "state": "available" if usable else "unavailable"}
-        for name, usable in states.items()
+        {"name": name, "resource": resource, "state": "available" if usable else "unavailable"}
+        for name, usable in (await usable_zones(req)).items()
+        for resource in ("network", "router")
     ]
-    return Reply({"availability_zones": views})
+    return listing(req, "availability_zones", views, frozenset({"name", "resource", "state"}))
 
 
 async def list_ip_availabilities(req: Request) -> Reply:

@@ -44,7 +44,7 @@ async def show_rule(req: Request, id: str) -> Reply:
 
 async def create_rule(req: Request) -> Reply:
     wanted, bulk = await bodies(req, "security_group_rule", "security_group_rules")
-    shown = [await _create(req, attributes) for attributes in wanted]
+    shown = [await create(req, attributes) for attributes in wanted]
     return created({"security_group_rules": shown} if bulk else {"security_group_rule": shown[0]})
 
 
@@ -54,7 +54,8 @@ async def delete_rule(req: Request, id: str) -> Reply:
     return no_content()
 
 
-async def _create(req: Request, attributes: Object) -> Json:
+async def create(req: Request, attributes: Object) -> Json:
+    """One rule from Neutron's attributes, as it is shown then. BadRequest, NotFound, Conflict, Invalid."""
     group_id = attributes.get("security_group_id")
     if not isinstance(group_id, str) or not group_id:
         raise typed(
@@ -81,6 +82,7 @@ async def _rule(req: Request, attributes: Object, namespace: str) -> Object:
         given["protocol"] = str(given["protocol"])
     if str(given.get("protocol", "")).lower() in ("any", "0"):
         del given["protocol"]
+    _check_ports(given)
     rule = to_spec(given, SecurityGroupRule, apart=_APART)
     remote = rule.pop("remoteGroupId", "")
     if remote:
@@ -89,6 +91,13 @@ async def _rule(req: Request, attributes: Object, namespace: str) -> Object:
     if "protocol" in rule:
         rule["protocol"] = rule["protocol"].lower()
     return {**rule, "id": str(uuid.uuid4()), "direction": direction}
+
+
+def _check_ports(given: Object) -> None:
+    for name in ("port_range_min", "port_range_max"):
+        text = str(given.get(name, 0))
+        if text.removeprefix("-").isdigit() and not 0 <= int(text) <= 65535:
+            raise typed(BadRequest(f"Invalid value for port {text}"), "SecurityGroupInvalidPortValue")
 
 
 async def _change(req: Request, group: Object, change: Callable[[list[Object]], list[Object]]) -> Object:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lichen.apis.openstack import objects
+from lichen.apis.openstack.paging import page
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume.views import Json, key_of, volume_view
@@ -88,6 +89,13 @@ def check_admin(req: Request, rule: str) -> None:
     """For an action that only the cloud's admin has. Forbidden: names upstream's rule."""
     if not req.caller.is_admin:
         raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+
+def paged(req: Request, views: list[Json]) -> tuple[list[Json], str]:
+    """One page, and the marker of the next: Cinder promises one after every full page, though it may be empty."""
+    shown, marker = page(req, views[req.number("offset") :], lambda v: str(v["id"]), most=MOST)
+    full = "limit" in req.query and shown and len(shown) == req.number("limit")
+    return shown, marker or (str(shown[-1]["id"]) if full else "")
 
 
 def all_tenants(req: Request) -> bool:

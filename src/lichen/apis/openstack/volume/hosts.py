@@ -3,23 +3,39 @@
 
 from __future__ import annotations
 
-from lichen.apis.openstack.nodes import DEFAULT_ZONE, heard_at, is_enabled, is_ready, zone_of
-from lichen.apis.openstack.projects import quantity
+from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
+from lichen.apis.openstack.projects import project_ids, quantity
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume import common
 from lichen.apis.openstack.volume.views import Json, attachment_view, pool_of
+from lichen.apis.openstack.zones import usable_zones
 from lichen.kinds.builtin import NODE
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
-from lichen.model.errors import Forbidden, NotFound
-from lichen.model.meta import name_of
+from lichen.model.errors import NotFound
+from lichen.model.meta import name_of, namespace_of
 
 FILTERS = {
     "volume": ["name", "status", "metadata", "bootable", "availability_zone", "description", "volume_type"],
     "snapshot": ["name", "status", "volume_id", "metadata", "description"],
     "attachment": ["volume_id", "status"],
 }
+
+
+EXTENDED = "2026-01-01T00:00:00+00:00"
+EXTENSIONS = (
+    ("AvailabilityZones", "os-availability-zone", "Zones that volumes can be in."),
+    ("ExtendedSnapshotAttributes", "os-extended-snapshot-attributes", "Whose a snapshot is."),
+    ("Hosts", "os-hosts", "Hosts that keep volumes, for the cloud's admin."),
+    ("Quotas", "os-quota-sets", "What a project may have."),
+    ("Services", "os-services", "Nodes as services, for the cloud's admin."),
+    ("TypesExtraSpecs", "os-types-extra-specs", "Properties of volume types."),
+    ("VolumeActions", "os-volume-actions", "Verbs on volumes."),
+    ("VolumeImageMetadata", "os-vol-image-meta", "What a volume's image said of itself."),
+    ("VolumeTenantAttribute", "os-vol-tenant-attr", "Whose a volume is."),
+)
+"""Name, alias, description."""
 
 
 async def list_services(req: Request) -> Reply:
@@ -41,16 +57,8 @@ async def list_pools(req: Request) -> Reply:
 
 
 async def list_zones(req: Request) -> Reply:
-    """Who may not know the nodes is told the default zone only."""
-    try:
-        nodes = await _nodes(req)
-    except Forbidden:
-        return Reply({"availabilityZoneInfo": [{"zoneName": DEFAULT_ZONE, "zoneState": {"available": True}}]})
-    usable: dict[str, bool] = {}
-    for node in nodes:
-        usable[zone_of(node)] = usable.get(zone_of(node), False) or is_ready(node)
-    zones = [{"zoneName": zone, "zoneState": {"available": up}} for zone, up in sorted(usable.items())]
-    return Reply({"availabilityZoneInfo": zones})
+    zones = (await usable_zones(req)).items()
+    return Reply({"availabilityZoneInfo": [{"zoneName": zone, "zoneState": {"available": up}} for zone, up in zones]})
 
 
 async def list_attachments(req: Request) -> Reply:
@@ -75,8 +83,43 @@ async def list_filters(req: Request) -> Reply:
 
 
 async def list_extensions(req: Request) -> Reply:
-    """Everything is built in; nothing is an extension any more."""
-    return Reply({"extensions": []})
+    """Everything is built in; these are the names that older clients look for."""
+    shown = [{"name": n, "alias": a, "description": d, "updated": EXTENDED, "links": []} for n, a, d in EXTENSIONS]
+    return Reply({"extensions": shown})
+
+
+async def list_hosts(req: Request) -> Reply:
+    rows = [(s, s["host"]) for s in [_service(node) for node in await _nodes(req)]]
+    shown = [
+        {
+            "host_name": host,
+            "service": s["binary"],
+            "zone": s["zone"],
+            "service-status": "available" if s["state"] == "up" else "unavailable",
+            "service-state": s["status"],
+            "last-update": s["updated_at"],
+        }
+        for s, host in rows
+    ]
+    return Reply({"hosts": shown})
+
+
+async def show_host(req: Request, id: str) -> Reply:
+    node = next((n for n in await _nodes(req) if _service(n)["host"] == id), None)
+    if node is None:
+        raise NotFound(f"Host {id} could not be found.")
+    volumes = [v for v in (await req.state.list(Volume.KIND)).items if v["spec"].get("node") == name_of(node)]
+    projects = await project_ids(req, volumes)
+    rows = [_resource(id, "(total)", volumes)]
+    for project in sorted(set(projects.values()) if volumes else ()):
+        rows.append(_resource(id, project, [v for v in volumes if projects.get(namespace_of(v)) == project]))
+    return Reply({"host": rows})
+
+
+def _resource(host: str, project: str, volumes: list[Object]) -> Json:
+    gib = sum(volume["spec"].get("size", 0) for volume in volumes)
+    counts = {"volume_count": str(len(volumes)), "total_volume_gb": str(gib)}
+    return {"resource": {"host": host, "project": project, **counts, "snapshot_count": "0", "total_snapshot_gb": "0"}}
 
 
 async def _attachments(req: Request, *, detailed: bool) -> Reply:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from lichen.apis.openstack import objects
-from lichen.apis.openstack.paging import nova_links, page
+from lichen.apis.openstack.paging import nova_links
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
@@ -26,7 +26,7 @@ SHORT = ("id", "name", "description", "volume_id", "status", "size", "created_at
 class SnapshotCreate(Struct):
     """Cinder's body."""
 
-    volume_id: str
+    volume_id: str | None
     name: Any = None
     display_name: Any = None
     description: Any = None
@@ -49,7 +49,7 @@ async def show_snapshot(req: Request, id: str) -> Reply:
 
 async def create_snapshot(req: Request) -> Reply:
     wanted = await req.json("snapshot", SnapshotCreate)
-    volume = await find_volume(req, wanted.volume_id)
+    volume = await find_volume(req, wanted.volume_id or "")
     status = volume_status(volume, await common.attachment_of(req, volume))
     forced = req.since(3, 66) or str(wanted.force).lower() in ("true", "1")
     if status not in (("available", "in-use") if forced else ("available",)):
@@ -69,7 +69,7 @@ async def create_snapshot(req: Request) -> Reply:
         )
     except Forbidden as error:
         raise common.over_quota(error) from error
-    return accepted({"snapshot": await _view(req, snapshot)})
+    return accepted({"snapshot": await _view(req, snapshot, detailed=False)})
 
 
 async def update_snapshot(req: Request, id: str) -> Reply:
@@ -82,7 +82,7 @@ async def update_snapshot(req: Request, id: str) -> Reply:
         else:
             raise BadRequest(f"Additional properties are not allowed ('{key}' was unexpected)")
     snapshot = await common.patch_spec(req, VolumeSnapshot.KIND, await find_snapshot(req, id), spec)
-    return Reply({"snapshot": await _view(req, snapshot)})
+    return Reply({"snapshot": await _view(req, snapshot, detailed=False)})
 
 
 async def delete_snapshot(req: Request, id: str) -> Reply:
@@ -116,15 +116,33 @@ async def replace_metadata(req: Request, id: str) -> Reply:
     return await _write(req, snapshot, dict.fromkeys(snapshot["spec"].get("metadata") or {}))
 
 
+async def show_item(req: Request, id: str, key: str) -> Reply:
+    return Reply({"meta": {key: _item(await find_snapshot(req, id), key)}})
+
+
+async def set_item(req: Request, id: str, key: str) -> Reply:
+    wanted = common.checked_metadata(await req.json("meta", dict[str, Any]))
+    if list(wanted) != [key]:
+        raise BadRequest("Request body and URI mismatch")
+    await common.patch_spec(req, VolumeSnapshot.KIND, await find_snapshot(req, id), {"metadata": wanted})
+    return Reply({"meta": wanted})
+
+
 async def delete_item(req: Request, id: str, key: str) -> Reply:
     snapshot = await find_snapshot(req, id)
-    if key not in (snapshot["spec"].get("metadata") or {}):
-        raise NotFound(f"Snapshot {id} has no metadata with key {key}.")
+    _item(snapshot, key)
     await common.patch_spec(req, VolumeSnapshot.KIND, snapshot, {"metadata": {key: None}})
     return Reply()
 
 
 # --- parts ---
+
+
+def _item(snapshot: Object, key: str) -> str:
+    metadata = snapshot["spec"].get("metadata") or {}
+    if key not in metadata:
+        raise NotFound(f"Snapshot {snapshot['spec']['id']} has no metadata with key {key}.")
+    return str(metadata[key])
 
 
 async def _write(req: Request, snapshot: Object, before: dict[str, Any]) -> Reply:
@@ -133,16 +151,16 @@ async def _write(req: Request, snapshot: Object, before: dict[str, Any]) -> Repl
     return Reply({"metadata": patched["spec"].get("metadata") or {}})
 
 
-async def _view(req: Request, snapshot: Object) -> Json:
+async def _view(req: Request, snapshot: Object, *, detailed: bool = True) -> Json:
     projects = await project_ids(req, [snapshot])
-    return snapshot_view(req, snapshot, projects.get(namespace_of(snapshot), ""))
+    return snapshot_view(req, snapshot, projects.get(namespace_of(snapshot), ""), detailed=detailed)
 
 
 async def _list(req: Request, *, detailed: bool) -> Reply:
     snapshots = await objects.listed(req, VolumeSnapshot.KIND, everywhere=common.all_tenants(req))
     projects = await project_ids(req, snapshots)
     views = common.selected(req, [snapshot_view(req, s, projects.get(namespace_of(s), "")) for s in snapshots])
-    shown, marker = page(req, views[req.number("offset") :], lambda v: str(v["id"]), most=common.MOST)
+    shown, marker = common.paged(req, views)
     body: Json = {"snapshots": shown if detailed else [{key: view[key] for key in SHORT} for view in shown]}
     if req.flag("with_count", False) and req.since(3, 45):
         body["count"] = len(views)

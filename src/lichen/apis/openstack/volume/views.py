@@ -56,6 +56,12 @@ def snapshot_status(snapshot: Object) -> str:
     return "available" if phase == "Available" else _PHASES.get(phase, "creating")
 
 
+def shown_metadata(spec: Object) -> dict[str, str]:
+    """The user's pairs, and whether the volume may be written to, once that was said."""
+    said = {} if spec.get("readOnly") is None else {"readonly": str(bool(spec["readOnly"]))}
+    return {**(spec.get("metadata") or {}), **said}
+
+
 def volume_view(
     req: Request, volume: Object, attachment: Object | None, project_id: str, types: dict[str, str]
 ) -> Json:
@@ -73,7 +79,7 @@ def volume_view(
         "volume_type": types.get(spec.get("type", ""), spec.get("type") or None),
         "snapshot_id": spec.get("snapshotId") or None,
         "source_volid": spec.get("sourceId") or None,
-        "metadata": {**(spec.get("metadata") or {}), **({"readonly": "True"} if spec.get("readOnly") else {})},
+        "metadata": shown_metadata(spec),
         "user_id": spec.get("userId", ""),
         "bootable": str(bool(spec.get("bootable"))).lower(),
         "encrypted": False,
@@ -145,7 +151,8 @@ def attachment_view(req: Request, attachment: Object) -> Json:
     }
 
 
-def snapshot_view(req: Request, snapshot: Object, project_id: str) -> Json:
+def snapshot_view(req: Request, snapshot: Object, project_id: str, *, detailed: bool = True) -> Json:
+    """detailed: False in the answer of a write."""
     spec = snapshot["spec"]
     view: Json = {
         "id": spec["id"],
@@ -157,9 +164,12 @@ def snapshot_view(req: Request, snapshot: Object, project_id: str) -> Json:
         "created_at": when(snapshot["metadata"].get("creationTimestamp", "")),
         "updated_at": updated_at(snapshot),
         "metadata": spec.get("metadata") or {},
-        "os-extended-snapshot-attributes:project_id": project_id,
-        "os-extended-snapshot-attributes:progress": "100%" if snapshot_status(snapshot) == "available" else "0%",
     }
+    if detailed:
+        view |= {
+            "os-extended-snapshot-attributes:project_id": project_id,
+            "os-extended-snapshot-attributes:progress": "100%" if snapshot_status(snapshot) == "available" else "0%",
+        }
     if req.since(3, 14):
         view["group_snapshot_id"] = None
     if req.since(3, 41):

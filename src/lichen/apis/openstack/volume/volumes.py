@@ -10,12 +10,13 @@ from msgspec import Struct
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.image.images import find as find_image
 from lichen.apis.openstack.nodes import DEFAULT_ZONE
-from lichen.apis.openstack.paging import nova_links, page
+from lichen.apis.openstack.paging import nova_links
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume import common
 from lichen.apis.openstack.volume.common import find_snapshot, find_type, find_volume, full_view
 from lichen.apis.openstack.volume.views import Json, links, snapshot_status, volume_status, written_view
+from lichen.apis.openstack.zones import usable_zones
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
@@ -162,7 +163,7 @@ async def _list(req: Request, *, detailed: bool) -> Reply:
     everywhere = common.all_tenants(req)
     volumes = await objects.listed(req, Volume.KIND, everywhere=everywhere)
     views = common.selected(req, await common.full_views(req, volumes, everywhere=everywhere))
-    shown, marker = page(req, views[req.number("offset") :], lambda v: str(v["id"]), most=common.MOST)
+    shown, marker = common.paged(req, views)
     body: Json = {"volumes": shown if detailed else [_short(req, view) for view in shown]}
     if req.flag("with_count", False) and req.since(3, 45):
         body["count"] = len(views)
@@ -195,6 +196,8 @@ async def _spec(req: Request, wanted: VolumeCreate) -> Object:
     if wanted.volume_type:
         spec["type"] = name_of(await find_type(req, wanted.volume_type))
     if wanted.availability_zone and wanted.availability_zone != DEFAULT_ZONE:
+        if wanted.availability_zone not in await usable_zones(req):
+            raise BadRequest(f"Invalid input received: Availability zone '{wanted.availability_zone}' is invalid.")
         spec["availabilityZone"] = wanted.availability_zone
     return spec | await _source(req, wanted)
 
