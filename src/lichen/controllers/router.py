@@ -42,19 +42,17 @@ class RouterController:
         outside = [fixed["ipAddress"] for fixed in (spec.get("externalGateway") or {}).get("fixedIps") or ()]
         phase = "ACTIVE" if spec.get("adminStateUp", True) else "DOWN"
         wanted = {"phase": phase, "subnets": sorted(subnets), "gateway": ", ".join(outside)}
-        await self.world.apply([*patch_status(Router.KIND, router, wanted), *self._ports(spec, phase)])
+        await self.world.apply([*patch_status(Router.KIND, router, wanted), *self._ports(spec)])
         return None
 
-    def _ports(self, spec: Object, phase: str) -> list[Step]:
-        """Its interfaces carry traffic as it does: they are made on each node together with the first port that has
-        use for them."""
-        return [
-            step
-            for port in self.ports.by_index("router", spec.get("id", ""))
-            for step in patch_status(
-                Port.KIND, port, {"phase": phase if port["spec"].get("adminStateUp", True) else "DOWN"}
-            )
-        ]
+    def _ports(self, spec: Object) -> list[Step]:
+        """Its interfaces are made on each node together with the first port there that has use for them; a router that
+        is off keeps them."""
+        steps: list[Step] = []
+        for port in self.ports.by_index("router", spec.get("id", "")):
+            phase = "ACTIVE" if port["spec"].get("adminStateUp", True) else "DOWN"
+            steps += patch_status(Port.KIND, port, {"phase": phase})
+        return steps
 
     def _router_of(self, port: Object) -> list[Key]:
         return [(namespace_of(r), name_of(r)) for id in _router_id(port) for r in self.routers.by_index("id", id)]

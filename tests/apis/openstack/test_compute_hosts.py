@@ -67,7 +67,7 @@ async def zones_follow(cloud: TestCloud) -> None:
 async def test_a_zone_that_is_not_there_is_refused(cloud: TestCloud) -> None:
     body = {"volume": {"size": 1, "availability_zone": "nowhere"}}
     refused = await cloud.call("POST", "/volume/v3/volumes", body)
-    assert (refused.status, "nowhere" in refused.json["badRequest"]["message"]) == (400, True)
+    assert (refused.status, "nowhere" in refused.json()["badRequest"]["message"]) == (400, True)
 
 
 async def test_zones_are_labels_of_nodes(cloud: TestCloud) -> None:

@@ -297,3 +297,54 @@ async def test_the_service_says_what_it_can(cloud: TestCloud) -> None:
     schema = await cloud.ok("GET", "/image/v2/schemas/image")
     assert schema["properties"]["size"]["readOnly"] is True
     assert (await cloud.call("GET", "/image")).status == 300
+
+
+async def test_a_shared_image_is_used_by_its_members_and_listed_once_they_accept_it(cloud: TestCloud) -> None:
+    image = await an_image(cloud, "lent")
+    await upload(cloud, image, b"lent")
+    await cloud.project("other")
+    member, path = cloud.projects["other"], f"{IMAGES}/{image['id']}/members"
+    assert (await cloud.call("GET", f"{IMAGES}/{image['id']}", who="other")).status == 404
+    added = await cloud.ok("POST", path, {"member": member})
+    assert (added["member_id"], added["image_id"], added["status"]) == (member, image["id"], "pending")
+    assert (await cloud.call("GET", f"{IMAGES}/{image['id']}/file", who="other")).body == b"lent"
+    assert await names(cloud, who="other") == []
+    assert await names(cloud, "visibility=shared&member_status=pending", who="other") == ["lent"]
+    accepted = await cloud.ok("PUT", f"{path}/{member}", {"status": "accepted"}, who="other")
+    assert accepted["status"] == "accepted"
+    assert await names(cloud, who="other") == ["lent"]
+    assert [m["status"] for m in (await cloud.ok("GET", path))["members"]] == ["accepted"]
+    assert (await cloud.ok("GET", f"{path}/{member}", who="other"))["status"] == "accepted"
+    await cloud.ok("PUT", f"{path}/{member}", {"status": "rejected"}, who="other")
+    assert await names(cloud, "member_status=rejected", who="other") == ["lent"]
+    assert (await cloud.call("DELETE", f"{path}/{member}")).status == 204
+    assert (await cloud.call("GET", f"{IMAGES}/{image['id']}", who="other")).status == 404
+    assert await names(cloud, "member_status=all", who="other") == []
+
+
+async def test_a_member_only_uses_an_image_and_only_the_owner_says_who_is_one(cloud: TestCloud) -> None:
+    image, private = await an_image(cloud, "lent"), await an_image(cloud, "kept", visibility="private")
+    await cloud.project("other")
+    await cloud.project("third")
+    member, path = cloud.projects["other"], f"{IMAGES}/{image['id']}/members"
+    await cloud.ok("POST", path, {"member": member})
+    refused = [
+        ("POST", path, {"member": cloud.projects["third"]}, "other", 403),
+        ("POST", path, {"member": "nobody"}, "demo", 400),
+        ("POST", path, {"member": cloud.projects["demo"]}, "demo", 400),
+        ("POST", path, {"member": member}, "demo", 409),
+        ("POST", path, {}, "demo", 400),
+        ("POST", f"{IMAGES}/{private['id']}/members", {"member": member}, "demo", 403),
+        ("PUT", f"{path}/{member}", {"status": "accepted"}, "demo", 403),
+        ("PUT", f"{path}/{member}", {"status": "maybe"}, "other", 400),
+        ("DELETE", f"{path}/{member}", None, "other", 403),
+        ("DELETE", f"{IMAGES}/{image['id']}", None, "other", 403),
+        ("PUT", f"{IMAGES}/{image['id']}/tags/x", None, "other", 403),
+        ("GET", path, None, "third", 404),
+    ]
+    for method, where, body, who, status in refused:
+        assert (await cloud.call(method, where, body, who=who)).status == status, (method, where, who)
+    assert [m["member_id"] for m in (await cloud.ok("GET", path))["members"]] == [member]
+    await cloud.ok("PATCH", f"{IMAGES}/{image['id']}", [{"op": "replace", "path": "/visibility", "value": "private"}],
+                   headers={"content-type": "application/openstack-images-v2.1-json-patch"})  # fmt: skip
+    assert (await cloud.call("GET", f"{IMAGES}/{image['id']}", who="other")).status == 404

@@ -235,7 +235,7 @@ async def test_another_project_sees_nothing_of_ours(cloud: TestCloud) -> None:
         ),
         (
             "/subnets",
-            {"subnet": {"network_id": "NET", "cidr": "10.2.0.0/24", "subnetpool_id": "x"}},
+            {"subnet": {"network_id": "NET", "cidr": "10.2.0.0/24", "ipv6_ra_mode": "slaac"}},
             400,
             "InvalidInput",
         ),
@@ -335,3 +335,74 @@ async def test_ip_availability_counts_addresses(cloud: TestCloud) -> None:
     shown = (await cloud.ok("GET", path, who="admin"))["network_ip_availability"]
     assert (shown["total_ips"], shown["used_ips"]) == (253, 1)
     assert (await cloud.call("GET", path)).status == 403
+
+
+async def a_pool(cloud: TestCloud, who: str = "demo", **more: Any) -> Any:
+    body = {"name": "pool", "prefixes": ["10.64.0.0/16"], "default_prefixlen": 24, **more}
+    return (await cloud.ok("POST", f"{NET}/subnetpools", {"subnetpool": body}, who=who))["subnetpool"]
+
+
+async def test_subnets_are_cut_from_a_pool_and_never_overlap(cloud: TestCloud) -> None:
+    pool = await a_pool(cloud)
+    assert (pool["ip_version"], pool["min_prefixlen"], pool["max_prefixlen"]) == (4, 8, 32)
+    one, two = await a_network(cloud), await a_network(cloud, "second")
+
+    async def cut(network: Any, **more: Any) -> Any:
+        body = {"network_id": network["id"], "subnetpool_id": pool["id"], "ip_version": 4, **more}
+        return (await cloud.ok("POST", f"{NET}/subnets", {"subnet": body}))["subnet"]
+
+    first, second = await cut(one), await cut(two)
+    assert (first["cidr"], first["gateway_ip"], first["subnetpool_id"]) == ("10.64.0.0/24", "10.64.0.1", pool["id"])
+    assert second["cidr"] == "10.64.1.0/24"
+    assert (await cut(one, prefixlen=20))["cidr"] == "10.64.16.0/20"
+    assert (await cut(two, cidr="10.64.2.0/24"))["cidr"] == "10.64.2.0/24"
+    assert (await cut(two))["cidr"] == "10.64.3.0/24"
+    assert (await cloud.call("DELETE", f"{NET}/subnetpools/{pool['id']}")).status == 409
+    await cloud.call("DELETE", f"{NET}/subnets/{first['id']}")
+    assert (await cut(one))["cidr"] == "10.64.0.0/24"
+
+
+async def test_a_pool_refuses_what_it_has_not(cloud: TestCloud) -> None:
+    pool = await a_pool(cloud, prefixes="10.64.0.0/28", min_prefixlen=28, default_prefixlen=28)
+    network = await a_network(cloud)
+    subnet = {"network_id": network["id"], "subnetpool_id": pool["id"], "ip_version": 4}
+    tries = [
+        ("/subnets", {"subnet": {**subnet, "prefixlen": 24}}, 400),
+        ("/subnets", {"subnet": {**subnet, "cidr": "10.65.0.0/28"}}, 400),
+        ("/subnets", {"subnet": {**subnet, "cidr": "10.64.0.0/28", "prefixlen": 28}}, 400),
+        ("/subnets", {"subnet": {**subnet, "ip_version": 6, "use_default_subnetpool": True}}, 404),
+        ("/subnetpools", {"subnetpool": {"name": "x", "prefixes": []}}, 400),
+        ("/subnetpools", {"subnetpool": {"name": "x", "prefixes": ["10.0.0.1/8"]}}, 400),
+        ("/subnetpools", {"subnetpool": {"name": "x", "prefixes": ["10.0.0.0/8", "fd00::/48"]}}, 400),
+        ("/subnetpools", {"subnetpool": {"name": "x", "prefixes": ["10.0.0.0/8"], "default_prefixlen": 4}}, 400),
+        ("/subnetpools", {"subnetpool": {"name": "x", "prefixes": ["10.0.0.0/8"], "shared": True}}, 403),
+        ("/subnetpools", {"subnetpool": {"name": "x"}}, 400),
+    ]
+    for path, body, status in tries:
+        assert (await cloud.call("POST", NET + path, body)).status == status, body
+    path = f"{NET}/subnetpools/{pool['id']}"
+    assert (await cloud.call("PUT", path, {"subnetpool": {"prefixes": ["10.65.0.0/28"]}})).status == 400
+    await cloud.ok("POST", f"{NET}/subnets", {"subnet": subnet})
+    full = await cloud.call(
+        "POST", f"{NET}/subnets", {"subnet": {**subnet, "network_id": (await a_network(cloud))["id"]}}
+    )
+    assert (full.status, full.json()["NeutronError"]["type"]) == (409, "SubnetAllocationError")
+    grown = await cloud.ok("PUT", path, {"subnetpool": {"prefixes": ["10.64.0.0/28", "10.64.0.16/28"]}})
+    assert grown["subnetpool"]["prefixes"] == ["10.64.0.0/27"]
+
+
+async def test_a_shared_pool_is_taken_from_by_all_and_one_projects_own_by_nobody_else(cloud: TestCloud) -> None:
+    shared = await a_pool(cloud, "admin", shared=True, is_default=True, default_quota=256)
+    mine = await a_pool(cloud)
+    await cloud.project("other")
+    seen = (await cloud.ok("GET", f"{NET}/subnetpools", who="other"))["subnetpools"]
+    assert [pool["id"] for pool in seen] == [shared["id"]]
+    network = (await cloud.ok("POST", f"{NET}/networks", {"network": {"name": "n"}}, who="other"))["network"]
+    subnet = {"network_id": network["id"], "ip_version": 4, "use_default_subnetpool": True}
+    cut = await cloud.ok("POST", f"{NET}/subnets", {"subnet": subnet}, who="other")
+    assert cut["subnet"]["subnetpool_id"] == shared["id"]
+    over = await cloud.call("POST", f"{NET}/subnets", {"subnet": subnet}, who="other")
+    assert over.json()["NeutronError"]["type"] == "SubnetPoolQuotaExceeded"
+    foreign = {"network_id": network["id"], "ip_version": 4, "subnetpool_id": mine["id"]}
+    assert (await cloud.call("POST", f"{NET}/subnets", {"subnet": foreign}, who="other")).status == 404
+    assert (await cloud.call("PUT", f"{NET}/subnetpools/{shared['id']}", {"subnetpool": {}}, who="other")).status == 403

@@ -14,6 +14,7 @@ from lichen.model.names import handle, with_suffix
 
 SHARED = {
     "networks": ("spec.shared=true", "spec.external=true"),
+    "subnetpools": ("spec.shared=true",),
     "images": ("spec.visibility=public",),
 }
 """By plural: the field selectors of what every project may read, wherever it lives."""

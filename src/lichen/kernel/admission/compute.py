@@ -117,23 +117,27 @@ class Keypairs:
         spec["fingerprint"] = fingerprint
 
 
+def _certificate(pem: str) -> str | None:
+    """SHA-1 of a certificate, in pairs."""
+    body = "".join(line for line in pem.splitlines() if line and not line.startswith("-----"))
+    try:
+        return hashlib.sha1(b64decode(body, validate=True), usedforsecurity=False).digest().hex(":")
+    except (Base64Error, ValueError):
+        return None
+
+
 def fingerprint_of(public_key: str, type_: str) -> str | None:
     """None: not a key of that type."""
     if type_ == "x509":
-        body = "".join(line for line in public_key.splitlines() if line and not line.startswith("-----"))
-        try:
-            return hashlib.sha1(b64decode(body, validate=True), usedforsecurity=False).hexdigest(":")
-        except (Base64Error, ValueError):
-            return None
-    else:
-        words = public_key.split()
-        if len(words) < 2:
-            return None
-        try:
-            blob = b64decode(words[1], validate=True)
-        except (Base64Error, ValueError):
-            return None
-        if words[0].encode() not in blob[: 4 + len(words[0])]:
-            return None
+        return _certificate(public_key)
+    words = public_key.split()
+    if len(words) < 2:
+        return None
+    try:
+        blob = b64decode(words[1], validate=True)
+    except (Base64Error, ValueError):
+        return None
+    if words[0].encode() not in blob[: 4 + len(words[0])]:
+        return None
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, 32, 2))

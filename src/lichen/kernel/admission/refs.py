@@ -9,10 +9,11 @@ from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
-from lichen.model.meta import name_of, namespace_of
+from lichen.model.meta import labels_of, name_of, namespace_of
 from lichen.model.names import PROJECT_ID, SYSTEM_NAMESPACE
 from lichen.model.state import State
 
@@ -38,7 +39,9 @@ async def find(state: State, kind: Kind, ref: str, namespace: str, *, everything
     found = await _get(state, kind, name, elsewhere)
     if found is None or elsewhere == namespace:
         return found
-    return found if is_shared(kind, found) or (everything and slash) else None
+    if is_shared(kind, found) or (everything and slash):
+        return found
+    return found if await _is_member(state, kind, found, namespace) else None
 
 
 async def resolve_external(request: Request, ref: str, field: str) -> Object:
@@ -55,9 +58,18 @@ async def resolve_external(request: Request, ref: str, field: str) -> Object:
 def is_shared(kind: Kind, obj: Object) -> bool:
     """Every project may use it."""
     spec = obj.get("spec") or {}
-    if kind == Network.KIND:
+    if kind in (Network.KIND, SubnetPool.KIND):
         return bool(spec.get("shared"))
     return kind == Image.KIND and spec.get("visibility") in ("public", "community")
+
+
+async def _is_member(state: State, kind: Kind, obj: Object, namespace: str) -> bool:
+    """The image is shared with that namespace's project."""
+    spec = obj.get("spec") or {}
+    if kind != Image.KIND or not spec.get("members") or spec.get("visibility", "shared") != "shared":
+        return False
+    project = await _get(state, NAMESPACE, namespace, "")
+    return bool(project) and labels_of(project or {}).get(PROJECT_ID) in spec["members"]
 
 
 def canonical(obj: Object, namespace: str) -> str:

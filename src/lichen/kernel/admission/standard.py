@@ -10,6 +10,7 @@ from lichen.kernel.admission.claims import Claims
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.floatingips import FloatingIPs
 from lichen.kernel.admission.ids import Ids
+from lichen.kernel.admission.imageshares import ImageMembers, ImageShares
 from lichen.kernel.admission.limits import LimitRanges
 from lichen.kernel.admission.madeports import MadePorts
 from lichen.kernel.admission.namespaces import Namespaces
@@ -22,6 +23,7 @@ from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.server_verbs import Groups, History, Locks
 from lichen.kernel.admission.services import Services
+from lichen.kernel.admission.subnetpools import Cutting, SubnetPools
 from lichen.kernel.admission.volumes import Snapshots, Volumes
 
 
@@ -39,7 +41,11 @@ def standard_plugins() -> list[Plugin]:
         Groups(),
         History(),
         Keypairs(),
+        ImageMembers(),
+        ImageShares(),
         Networks(),
+        SubnetPools(),
+        Cutting(),
         Subnets(addresses),
         SecurityGroups(),
         PortGroups(),

@@ -23,6 +23,7 @@ from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
@@ -113,10 +114,14 @@ class Authorizer:
             return _terms(fields).get("spec.id") == caller.domain_id
         if kind in (User.KIND, NAMESPACE, Domain.KIND):
             return verb == "get" and bool(caller.user_id) and self._is_ones_own(caller, kind, name)
+        if kind == SubnetPool.KIND:
+            return not name and _terms(fields).get("spec.shared") == "true"
         if kind not in (Network.KIND, Subnet.KIND, Image.KIND):
             return False
         if name:
-            return self._is_shared_object(kind, namespace, name)
+            return self._is_shared_object(kind, namespace, name) or (
+                verb == "get" and kind == Image.KIND and self._is_member(caller, namespace, name)
+            )
         return self._picks_shared(kind, _terms(fields))
 
     def _is_ones_own(self, caller: Caller, kind: Kind, name: str) -> bool:
@@ -158,6 +163,12 @@ class Authorizer:
             return spec.get("shared") is True or spec.get("external") is True
         subnet = self._directory.subnets.get(name, namespace)
         return subnet is not None and self._directory.shared_networks.has(subnet["spec"].get("networkId"))
+
+    def _is_member(self, caller: Caller, namespace: str, name: str) -> bool:
+        """The image is shared with the caller's project."""
+        spec = (self._directory.images.get(name, namespace) or {}).get("spec") or {}
+        shared = spec.get("visibility", "shared") == "shared"
+        return shared and bool(caller.project_id) and caller.project_id in (spec.get("members") or ())
 
     def _picks_shared(self, kind: Kind, terms: dict[str, str]) -> bool:
         if kind == Image.KIND:

@@ -11,6 +11,7 @@ from lichen.kinds import builtin
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden
 from lichen.model.kind import Kind
@@ -60,9 +61,13 @@ class NoEscalation:
 class SharingIsForAdmins:
     """A project shows its things to all others only by the cloud's admin."""
 
-    kinds: tuple[Kind, ...] | None = (Network.KIND, Image.KIND)
+    kinds: tuple[Kind, ...] | None = (Network.KIND, Image.KIND, SubnetPool.KIND)
     verbs: tuple[str, ...] = ("create", "update")
-    _marks = {Network.KIND: (("shared", True), ("external", True)), Image.KIND: (("visibility", "public"),)}
+    _marks = {
+        Network.KIND: (("shared", True), ("external", True)),
+        Image.KIND: (("visibility", "public"),),
+        SubnetPool.KIND: (("shared", True), ("isDefault", True)),
+    }
 
     async def admit(self, request: Request) -> None:
         caller = request.caller

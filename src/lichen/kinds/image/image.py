@@ -32,6 +32,10 @@ class Image(Resource):
             openstack="visibility",
             selectable=True,
         )
+        members: list[str] = field(
+            "Ids of the projects that may use it while it is `shared`; each has an ImageShare of it.",
+            default_factory=list,
+        )
         protected: bool = field("Refuses deletion.", default=False, openstack="protected")
         hidden: bool = field("Left out of lists.", default=False, openstack="os_hidden")
         min_disk: int = field("Smallest root disk it needs, GiB.", default=0, minimum=0, openstack="min_disk")
@@ -49,6 +53,9 @@ class Image(Resource):
         checksum: str | None = field("MD5 of the bytes, for old clients.", default=None, openstack="checksum")
         hash_algo: str | None = field("Always sha512 once stored.", default=None, openstack="os_hash_algo")
         hash_value: str | None = field("Digest of the bytes.", default=None, openstack="os_hash_value")
+        decisions: dict[str, str] = field(
+            "What members decided, by project's id: pending, accepted or rejected.", default_factory=dict
+        )
         location: str = field("Where the bytes are, relative to the image store.", default="")
         conditions: list[Condition] = field("Observations.", default_factory=list)
 

@@ -42,7 +42,23 @@ class Subnet(Resource):
             openstack="network_id",
             selectable=True,
         )
-        cidr: str = field("Range of addresses, as 10.0.0.0/24.", immutable=True, column="Range", openstack="cidr")
+        subnet_pool: str = field(
+            "SubnetPool that the range is cut from, if it is to be cut from one.",
+            default="",
+            immutable=True,
+            to="SubnetPool",
+        )
+        subnet_pool_id: str = field(
+            "Id of that pool, pinned at admission.", default="", immutable=True, selectable=True
+        )
+        prefix_length: int | None = field("How large a range of the pool is wanted; gone once it is cut.", default=None)
+        cidr: str = field(
+            "Range of addresses, as 10.0.0.0/24; filled at admission if it is cut from a pool.",
+            default="",
+            immutable=True,
+            column="Range",
+            openstack="cidr",
+        )
         gateway_ip: str | None = field(
             "Gateway; by default the first address; null: none.", default="", openstack="gateway_ip"
         )

@@ -94,8 +94,6 @@ async def create_server(req: Request) -> Reply:
     assert first is not None
     id = first["spec"]["id"]
     shown: Object = {"id": id, "links": links(req.url("/v2.1"), "servers", id), "OS-DCF:diskConfig": wanted.disk_config}
-    if wanted.adminPass:
-        shown["adminPass"] = wanted.adminPass
     return accepted(
         {"server": shown},
         Location=req.url(f"/v2.1/servers/{id}"),

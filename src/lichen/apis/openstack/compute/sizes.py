@@ -76,7 +76,7 @@ async def rebuild(req: Request, server: Object, argument: Any) -> Reply:
         spec["metadata"] = {**dict.fromkeys(old), **fresh}
     spec |= await _reached_by(req, server, wanted)
     view = written_view(await full_view(req, await patch_spec(req, server, spec)), req.version)
-    return accepted({"server": {**view, "adminPass": wanted.adminPass} if wanted.adminPass else view})
+    return accepted({"server": view})
 
 
 async def _reached_by(req: Request, server: Object, wanted: Rebuild) -> Object:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from lichen.model.errors import BadRequest
 
 BITS, YEARS = 2048, 10
 _UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
-_CLIENT = x509.ExtendedKeyUsageOID.CLIENT_AUTH
+_CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
 def generate(user: str) -> tuple[str, str]:

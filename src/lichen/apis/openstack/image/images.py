@@ -16,6 +16,7 @@ from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.drivers.files.images import ImageStore
 from lichen.kinds.image.image import Image
+from lichen.kinds.image.share import ImageShare
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, BadRequest, Forbidden, NotFound, Unavailable
 from lichen.model.meta import name_of, namespace_of, revision_of
@@ -88,11 +89,13 @@ async def reactivate(req: Request, id: str) -> Reply:
 
 
 async def find(req: Request, id: str) -> Object:
-    """The image of that id, if the caller may see it; a community image is seen by all who know its id. NotFound."""
+    """The image of that id, if the caller may see it; a community image is seen by all who know its id, a shared one
+    by its members. NotFound."""
     try:
         return await objects.find(req, Image.KIND, id, what="Image")
     except NotFound:
-        found = next((image for image in await _community(req) if image["spec"]["id"] == id), None)
+        others = await shared_with(req, "all") if req.caller.namespace else []
+        found = next((image for image in [*others, *await _community(req)] if image["spec"]["id"] == id), None)
         if found is None:
             raise
         return found
@@ -123,10 +126,31 @@ def phase_of(image: Object) -> str:
 async def _listed(req: Request) -> list[Object]:
     """The project's images and public ones; community images only if they are asked for. An admin sees the images
     of every project, as in Glance."""
+    wanted, status = req.arg("visibility"), req.arg("member_status", "accepted")
+    if status not in ("accepted", "pending", "rejected", "all"):
+        raise BadRequest(f"Invalid member_status {status[:40]!r}: it is accepted, pending, rejected or all.")
     images = await objects.listed(req, Image.KIND, everywhere=req.caller.is_admin)
-    if req.caller.is_admin or req.arg("visibility") not in ("community", "all"):
-        return images
-    return images + [image for image in await _community(req) if namespace_of(image) != req.namespace]
+    known = {image["spec"]["id"] for image in images}
+    if not req.caller.is_admin and wanted in ("", "shared", "all"):
+        images += await shared_with(req, status)
+    if not req.caller.is_admin and wanted in ("community", "all"):
+        images += [image for image in await _community(req) if image["spec"]["id"] not in known]
+    return images
+
+
+async def shared_with(req: Request, decision: str) -> list[Object]:
+    """The images of other projects that are shared with the caller's, by what it decided; all: whatever it did."""
+    fields = "" if decision == "all" else f"spec.decision={decision}"
+    found: list[Object] = []
+    for share in (await req.state.list(ImageShare.KIND, req.namespace, fields=fields)).items:
+        namespace, _, name = share["spec"]["image"].partition("/")
+        try:
+            image = await req.state.get(Image.KIND, name, namespace)
+        except (NotFound, Forbidden):
+            continue  # it is shared no more
+        if image["spec"].get("visibility", "shared") == "shared":
+            found.append(image)
+    return found
 
 
 async def _community(req: Request) -> list[Object]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lichen.apis.openstack import faults
-from lichen.apis.openstack.image import data, discovery, images
+from lichen.apis.openstack.image import data, discovery, images, members
 from lichen.apis.openstack.routing import Route, Service
 
 ROUTES = (
@@ -19,6 +19,13 @@ ROUTES = (
     Route("DELETE", "/v2/images/{id}/tags/{tag}", images.remove_tag),
     Route("POST", "/v2/images/{id}/actions/deactivate", images.deactivate, "admin"),
     Route("POST", "/v2/images/{id}/actions/reactivate", images.reactivate, "admin"),
+    Route("GET", "/v2/images/{id}/members", members.list_members),
+    Route("POST", "/v2/images/{id}/members", members.add_member, "project"),
+    Route("GET", "/v2/images/{id}/members/{member_id}", members.show_member),
+    Route("PUT", "/v2/images/{id}/members/{member_id}", members.update_member, "project"),
+    Route("DELETE", "/v2/images/{id}/members/{member_id}", members.delete_member, "project"),
+    Route("GET", "/v2/schemas/member", members.member_schema),
+    Route("GET", "/v2/schemas/members", members.members_schema),
     Route("GET", "/v2/info/import", discovery.import_methods),
     Route("GET", "/v2/schemas/image", discovery.image_schema),
     Route("GET", "/v2/schemas/images", discovery.images_schema),

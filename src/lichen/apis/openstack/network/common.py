@@ -16,13 +16,14 @@ from lichen.kinds.network.port import Port
 from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Forbidden, NotFound
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
 from lichen.model.names import PROJECT_ID
 
-KINDS = (Network.KIND, Subnet.KIND, Port.KIND, SecurityGroup.KIND, Router.KIND, FloatingIP.KIND)
+KINDS = (Network.KIND, Subnet.KIND, Port.KIND, SecurityGroup.KIND, Router.KIND, FloatingIP.KIND, SubnetPool.KIND)
 
 
 async def target_namespace(req: Request, attributes: Object) -> str:

@@ -12,6 +12,7 @@ EXTENSIONS = {
     "agent": "Node agents, as the network service sees them",
     "availability_zone": "Zones that nodes are in",
     "binding": "Which node carries a port (for the cloud's admin)",
+    "default-subnetpools": "A pool that is meant by those who name none",
     "external-net": "Networks that lead out of the cloud",
     "ext-gw-mode": "Whether a router translates addresses on the way out",
     "filter-validation": "A filter that does not exist is refused",
@@ -30,6 +31,7 @@ EXTENSIONS = {
     "standard-attr-revisions": "Count of changes of a resource",
     "standard-attr-tag": "Tags",
     "standard-attr-timestamp": "When a resource was made and changed",
+    "subnet_allocation": "Subnet pools",
 }
 
 

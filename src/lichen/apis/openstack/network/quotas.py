@@ -23,6 +23,7 @@ from lichen.kinds.network.port import Port
 from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.kind import Kind
 from lichen.model.meta import labels_of, name_of, namespace_of
 from lichen.model.names import PROJECT_ID
@@ -30,6 +31,7 @@ from lichen.model.names import PROJECT_ID
 _RESOURCES: dict[str, Kind] = {
     "network": Network.KIND, "subnet": Subnet.KIND, "port": Port.KIND, "security_group": SecurityGroup.KIND,
     "router": Router.KIND, "floatingip": FloatingIP.KIND,
+    "subnetpool": SubnetPool.KIND,
 }  # fmt: skip
 
 

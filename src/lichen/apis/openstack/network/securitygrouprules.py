@@ -94,6 +94,10 @@ async def _rule(req: Request, attributes: Object, namespace: str) -> Object:
 
 
 def _check_ports(given: Object) -> None:
+    low, high = str(given.get("port_range_min", "")), str(given.get("port_range_max", ""))
+    if low.isdigit() and high.isdigit() and int(low) > int(high) and "icmp" not in str(given.get("protocol")):
+        why = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
+        raise typed(BadRequest(why), "SecurityGroupInvalidPortRange")
     for name in ("port_range_min", "port_range_max"):
         text = str(given.get(name, 0))
         if text.removeprefix("-").isdigit() and not 0 <= int(text) <= 65535:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.network.attributes import bodies, invalid, one_body, to_spec, typed
-from lichen.apis.openstack.network.common import create_all, remove, see, visible_subnets
+from lichen.apis.openstack.network.common import create_all, reference, remove, see, visible_subnets
 from lichen.apis.openstack.network.common import target_namespace as namespace_for
 from lichen.apis.openstack.network.filters import Json, listing, only_fields
+from lichen.apis.openstack.network.subnetpools import pool_of
 from lichen.apis.openstack.network.views import ip_version, subnet_view
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.reply import Reply, created
@@ -25,8 +26,9 @@ ATTRIBUTES = frozenset(
         "subnetpool_id", "allocation_pools", "dns_nameservers",
     }
 )  # fmt: skip
-_UNSUPPORTED = ("ipv6_address_mode", "ipv6_ra_mode", "subnetpool_id", "prefixlen", "use_default_subnetpool")
-_APART = (*_UNSUPPORTED, "ip_version", "network_id", "gateway_ip", "service_types")
+_UNSUPPORTED = ("ipv6_address_mode", "ipv6_ra_mode")
+_POOL = ("subnetpool_id", "prefixlen", "use_default_subnetpool")
+_APART = (*_UNSUPPORTED, *_POOL, "ip_version", "network_id", "gateway_ip", "service_types")
 
 
 async def list_subnets(req: Request) -> Reply:
@@ -73,6 +75,9 @@ async def _create(req: Request, attributes: Object) -> Object:
         raise invalid("service_types are not supported")
     network = await _network(req, attributes.get("network_id"))
     spec = to_spec(attributes, Subnet.Spec, apart=_APART, read_only=("tags",))
+    pool = await pool_of(req, attributes)
+    if pool is not None:
+        spec |= _cut(req, attributes, pool, namespace_of(network))
     _check_version(attributes, spec)
     if "gateway_ip" in attributes:
         spec["gatewayIp"] = _gateway(attributes["gateway_ip"])
@@ -91,7 +96,22 @@ async def _network(req: Request, id: object) -> Object:
     return network
 
 
+def _cut(req: Request, attributes: Object, pool: Object, namespace: str) -> Object:
+    """How a subnet is cut from a pool."""
+    spec: Object = {"subnetPool": reference(pool, namespace)}
+    length = attributes.get("prefixlen")
+    if length is not None:
+        if attributes.get("cidr"):
+            raise invalid("cidr and prefixlen must not be supplied together")
+        if not str(length).isascii() or not str(length).isdigit():
+            raise invalid(f"'{length}' is not an integer for prefixlen")
+        spec["prefixLength"] = int(length)
+    return spec
+
+
 def _check_version(attributes: Object, spec: Object) -> None:
+    if "subnetPool" in spec and "cidr" not in spec:
+        return
     if "cidr" not in spec:
         raise typed(BadRequest("Failed to parse request. Required attribute 'cidr' not specified"), "HTTPBadRequest")
     version = attributes.get("ip_version", 4)

@@ -13,6 +13,7 @@ from lichen.kinds.network.port import Port
 from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
@@ -21,6 +22,7 @@ from lichen.model.meta import name_of, namespace_of, revision_of
 _KINDS = {
     "networks": Network.KIND,
     "subnets": Subnet.KIND,
+    "subnetpools": SubnetPool.KIND,
     "ports": Port.KIND,
     "security-groups": SecurityGroup.KIND,
     "routers": Router.KIND,

@@ -55,7 +55,23 @@ def subnet_view(obj: Object, project_id: str) -> Json:
         ],
         "ipv6_address_mode": None,
         "ipv6_ra_mode": None,
-        "subnetpool_id": None,
+        "subnetpool_id": spec.get("subnetPoolId") or None,
+    }
+
+
+def subnet_pool_view(obj: Object, project_id: str) -> Json:
+    spec = obj["spec"]
+    return {
+        **_common(obj, project_id),
+        "prefixes": list(spec["prefixes"]),
+        "ip_version": ip_version(spec["prefixes"][0]),
+        "min_prefixlen": spec["minPrefixlen"],
+        "max_prefixlen": spec["maxPrefixlen"],
+        "default_prefixlen": spec["defaultPrefixlen"],
+        "default_quota": spec.get("defaultQuota"),
+        "shared": spec.get("shared", False),
+        "is_default": spec.get("isDefault", False),
+        "address_scope_id": None,
     }
 
 

@@ -16,6 +16,7 @@ from lichen.kinds.network.port import FixedIP, Port
 from lichen.kinds.network.router import Router
 from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import camel
 from lichen.model.errors import ApiError, BadRequest, Cause, Conflict, Invalid, NotFound
 
@@ -29,6 +30,9 @@ _CONFLICTS = (
     ("still has ports", "RouterInUse"),
     ("Gateway cannot be updated", "RouterExternalGatewayInUseByFloatingIp"),
     ("Cannot associate floating IP", "FloatingIPPortAlreadyAssociated"),
+    ("Unable to delete subnet pool", "SubnetPoolInUse"),
+    ("Insufficient prefix space", "SubnetAllocationError"),
+    ("subnet pool prefix quota", "SubnetPoolQuotaExceeded"),
     ("removing default security group", "SecurityGroupCannotRemoveDefault"),
 )
 _FAULTS = (
@@ -42,6 +46,7 @@ _FAULTS = (
     ("an ICMP type and code", "SecurityGroupInvalidIcmpValue", 400),
     ("an ICMP code needs a type", "SecurityGroupMissingIcmpType", 400),
     ("only one of remoteCidr", "SecurityGroupMultipleRemoteEntites", 400),
+    ("prefixes can only be added", "IllegalSubnetPoolPrefixUpdate", 400),
     ("pools must not overlap", "OverlappingAllocationPools", 409),
     ("must not hold the gateway", "GatewayConflictWithAllocationPools", 409),
     ("start must not be behind end", "InvalidAllocationPool", 400),
@@ -58,6 +63,7 @@ _NAMES = {
         SecurityGroupRule,
         Router.Spec,
         FloatingIP.Spec,
+        SubnetPool.Spec,
     )
     for name, info in shape.declared_fields.items()
     if info.openstack
