@@ -197,6 +197,27 @@ class GuestConformance:
         await bench.guests.start(guest)
         await bench.booted(guest.id, 3)
 
+    async def test_a_root_disk_is_captured_while_its_guest_runs_on_and_another_boots_from_it(
+        self, bench: GuestBench, tmp_path: Path
+    ) -> None:
+        guest = await running(bench)
+        captured = tmp_path / "captured.qcow2"
+        await bench.guests.capture(guest.id, captured)
+        assert await power_of(bench, guest) is GuestPower.RUNNING
+        assert captured.read_bytes()[:4] == b"QFI\xfb"
+        await bench.guests.stop(guest.id, grace=0)
+        await bench.guests.capture(guest.id, captured)
+        assert await power_of(bench, guest) is GuestPower.SHUTDOWN
+        await bench.guests.remove(guest.id)
+        copy = a_guest(bench, image=captured, image_format="qcow2")
+        await bench.guests.create_disk(copy)
+        await bench.guests.start(copy)
+        await bench.booted(copy.id)
+
+    async def test_what_has_no_disk_cannot_be_captured(self, bench: GuestBench, tmp_path: Path) -> None:
+        with pytest.raises(Permanent):
+            await bench.guests.capture("nothing", tmp_path / "none")
+
     async def test_a_killed_guest_is_noticed_and_has_crashed(self, bench: GuestBench) -> None:
         guest = await running(bench)
         async with listening(bench.guests) as wait_for:

@@ -20,6 +20,7 @@ from typing import Any
 from lichen.agent.app import NodeApp
 from lichen.agent.attachments import NodeAttachments
 from lichen.agent.blocks import NodeVolumes
+from lichen.agent.captures import Captures
 from lichen.agent.heart import Heart
 from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.networks import Networks
@@ -108,6 +109,7 @@ class Agent:
             self.attachments = NodeAttachments(node_name, state, blocks, guests, mounts, sources, clock)
             self.volumes.grown = self.attachments.grown
             self.servers.disks = self.attachments.disks_of
+        self.captures = Captures(node_name, state, guests, blocks, sources, images, clock)
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
             root=root, host_ip=host_ip, engine=engine, recorder=self._recorder,
@@ -144,13 +146,18 @@ class Agent:
     async def _start(self) -> None:
         await self.networks.start()
         self._shared.sources.listen(
-            self.name, pod=self.pods.told, server=self._server_changed, volume=self._volume_changed
+            self.name,
+            pod=self.pods.told,
+            server=self._server_changed,
+            volume=self._volume_changed,
+            image=self.captures.told,
         )
         if self.volumes is not None:
             self.volumes.start()
         if self.attachments is not None:
             await self.attachments.start()
         await self.servers.start()
+        self.captures.start()
         await self.pods.start()
         await self._register()
         self._shared.heart.join(self.name, self._beat)
@@ -171,6 +178,7 @@ class Agent:
         self._shared.sources.forget(self.name)
         await self._shared.heart.leave(self.name)
         await self.servers.workers.close()
+        await self.captures.workers.close()
         for volumes in (self.volumes, self.attachments):
             if volumes is not None:
                 await volumes.workers.close()

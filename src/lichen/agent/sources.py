@@ -56,6 +56,7 @@ class Sources:
         self._pods: dict[str, Listener] = {}
         self._servers: dict[str, Listener] = {}
         self._volumes: dict[str, Listener] = {}
+        self._captured: dict[str, Listener] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.pods.subscribe(self._told(self._pods, "nodeName"))
         self.servers.subscribe(self._told(self._servers, "node"))
@@ -81,14 +82,26 @@ class Sources:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    def listen(self, node: str, *, pod: Listener, server: Listener, volume: Listener | None = None) -> None:
-        """Have what happens to a node's pods, servers and volumes (snapshots, attachments) told."""
+    def listen(
+        self,
+        node: str,
+        *,
+        pod: Listener,
+        server: Listener,
+        volume: Listener | None = None,
+        image: Listener | None = None,
+    ) -> None:
+        """Have what happens to a node's pods, servers and volumes (snapshots, attachments), and to images that it is to
+        take from disks, told."""
+        if image is not None:
+            self._captured[node] = image
         self._pods[node], self._servers[node] = pod, server
         if volume is not None:
             self._volumes[node] = volume
 
     def forget(self, node: str) -> None:
         self._volumes.pop(node, None)
+        self._captured.pop(node, None)
         self._pods.pop(node, None)
         self._servers.pop(node, None)
 
@@ -149,6 +162,7 @@ class Sources:
             self._tell(self._servers, server, "node")
 
     def _image_event(self, event: Any, image: Object, old: Object | None) -> None:
+        self._tell(self._captured, image, "node")
         if old is None or (old.get("status") or {}).get("phase") != (image.get("status") or {}).get("phase"):
             for server in self.servers.by_index("image", image["spec"].get("id") or ""):
                 self._tell(self._servers, server, "node")

@@ -50,6 +50,7 @@ from lichen.drivers.base.volumes import (
     Blocks,
     BlockSpec,
     MountDriver,
+    Readable,
     Space,
 )
 
@@ -81,6 +82,7 @@ __all__ = [
     "PodState",
     "PortSpec",
     "Reachable",
+    "Readable",
     "RouterGateway",
     "RouterSpec",
     "ServiceRule",

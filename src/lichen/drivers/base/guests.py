@@ -104,6 +104,11 @@ class GuestDriver(Protocol):
         """Make the root disk of a guest that does not run at least `gib` GiB large. It never shrinks."""
         ...
 
+    async def capture(self, guest_id: str, target: Path) -> None:
+        """Write the root disk as it is at one moment to the file `target`, as a qcow2 that needs no other file. A guest
+        that runs stands still only until the engine has hold of that moment. Permanent NoDisk; Temporary."""
+        ...
+
     async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
         """Plug an interface into a running guest. Temporary: it has no slot left."""
         ...

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,13 @@ class BlockDriver(Protocol):
         ...
 
     async def space(self) -> Space: ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Optional, of a BlockDriver whose volumes are no files: their bytes."""
+
+    def chunks(self, volume_id: str) -> AsyncIterator[bytes]: ...
 
 
 class MountDriver(Protocol):

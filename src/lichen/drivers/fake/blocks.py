@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -39,6 +39,10 @@ class FakePool:
             part.replace(self._file)
 
 
+LEAST = 1 << 20
+"""Bytes that a simulated volume seems to have to those who read it whole."""
+
+
 class FakeBlocks:
     """BlockDriver over a `FakePool`."""
 
@@ -62,6 +66,10 @@ class FakeBlocks:
             self._pool.content[volume.id] = self._pool.content.get(source, b"")
         self._pool.volumes[volume.id] = volume.size
         self._pool.save()
+
+    async def chunks(self, volume_id: str) -> AsyncIterator[bytes]:
+        _of(self._pool.volumes, volume_id, "VolumeMissing")
+        yield self._pool.content.get(volume_id, b"").ljust(LEAST, b"\0")
 
     async def grow(self, volume_id: str, size: int) -> None:
         before = _of(self._pool.volumes, volume_id, "VolumeMissing")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,14 @@ class FakeGuests:
         if guest is not None and gib > guest.spec.disk:
             guest.spec = replace(guest.spec, disk=gib)
 
+    async def capture(self, guest_id: str, target: Path) -> None:
+        """A simulated disk has no bytes: an empty one of its size."""
+        guest = self._machine.guests.get(guest_id)
+        if guest is None or not guest.has_disk:
+            raise Permanent("NoDisk", f"Guest {guest_id} has no root disk.")
+        await self._machine.clock.sleep(self._machine.timing.disk)
+        target.write_bytes(empty_qcow2(guest.spec.disk << 30 or 64 << 20))
+
     async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
         guest = self._machine.guests.get(guest_id)
         if guest is not None and nic.mac not in {held.mac for held in guest.nics}:
@@ -190,6 +199,23 @@ def _is_on(guest: FakeGuest) -> bool:
 
 def _plugged(guest: FakeGuest) -> frozenset[str]:
     return frozenset(disk.id for disk in guest.spec.disks) if _is_on(guest) else frozenset()
+
+
+def empty_qcow2(size: int) -> bytes:
+    """A sound qcow2 of `size` bytes in which nothing is allocated."""
+    bits = 16
+    cluster, per_table = 1 << bits, 1 << (2 * bits - 3)
+    tables = -(-size // per_table)  # entries of the first table, each of which covers 512 MiB
+    table_clusters = -(-tables * 8 // cluster)
+    counts_at = (1 + table_clusters) * cluster
+    header = struct.pack(
+        ">4sIQIIQIIQQIIQ", b"QFI\xfb", 2, 0, 0, bits, size, 0, tables, cluster, counts_at, 1, 0, 0,
+    )  # fmt: skip
+    used = 3 + table_clusters
+    table = struct.pack(">Q", counts_at + cluster)
+    counts = struct.pack(f">{used}H", *([1] * used))
+    parts = [header, bytes(table_clusters * cluster), table, counts]
+    return b"".join(part.ljust(-(-len(part) // cluster) * cluster, b"\0") for part in parts)
 
 
 def _check(image: Path, format: str) -> None:

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lichen.model.errors import Permanent, Temporary
 
 FORMATS = ("qcow2", "raw")
 GIB = 1 << 30
-BASE, DISK = "base", "root.qcow2"
+BASE, DISK, HELD = "base", "root.qcow2", "held-"
 _LIMITS = ("prlimit", "--as=2147483648", "--cpu=30")
 
 
@@ -50,6 +51,31 @@ async def grow_root(folder: Path, gib: int) -> None:
     facts = json.loads(await _qemu_img("info", "-f", "qcow2", "--output=json", str(folder / DISK)))
     if facts["virtual-size"] < gib * GIB:
         await _qemu_img("resize", "-q", "-f", "qcow2", str(folder / DISK), str(gib * GIB))
+
+
+async def hold_root(folder: Path) -> Path:
+    """A copy of the overlay as it is, beside it, for `flatten`; one at a time. Temporary if the disk is full."""
+    for left in folder.glob(f"{HELD}*"):  # by an agent that ended meanwhile
+        left.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=HELD, suffix=".qcow2", dir=folder)
+    os.close(descriptor)
+    process = await asyncio.create_subprocess_exec(
+        "cp", "--reflink=auto", "--sparse=auto", "--", str(folder / DISK), name,
+        stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, err = await process.communicate()
+    if process.returncode != 0:
+        Path(name).unlink(missing_ok=True)
+        raise Temporary(f"The disk cannot be held: {err.decode(errors='replace').strip()[-300:]}")
+    return Path(name)
+
+
+async def flatten(held: Path, target: Path) -> None:
+    """Write what `held` shows, its image below it included, as one qcow2; `held` is gone then."""
+    try:
+        await _qemu_img("convert", "-q", "-f", "qcow2", "-O", "qcow2", str(held), str(target), cwd=held.parent)
+    finally:
+        held.unlink(missing_ok=True)
 
 
 async def image_size(image: Path, image_format: str) -> int:

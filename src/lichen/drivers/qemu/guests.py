@@ -77,6 +77,9 @@ class QemuGuests:
     async def grow_disk(self, guest_id: str, gib: int) -> None:
         await self._guest(guest_id).grow_disk(gib)
 
+    async def capture(self, guest_id: str, target: Path) -> None:
+        await self._guest(guest_id).capture(target)
+
     async def attach_nic(self, guest_id: str, nic: GuestNic) -> None:
         await self._guest(guest_id).attach_nic(nic)
 

@@ -10,6 +10,7 @@ from lichen.kernel.admission.claims import Claims
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.floatingips import FloatingIPs
 from lichen.kernel.admission.ids import Ids
+from lichen.kernel.admission.images import Captured
 from lichen.kernel.admission.imageshares import ImageMembers, ImageShares
 from lichen.kernel.admission.limits import LimitRanges
 from lichen.kernel.admission.madeports import MadePorts
@@ -41,6 +42,7 @@ def standard_plugins() -> list[Plugin]:
         Groups(),
         History(),
         Keypairs(),
+        Captured(),
         ImageMembers(),
         ImageShares(),
         Networks(),

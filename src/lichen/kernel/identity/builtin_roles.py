@@ -161,6 +161,7 @@ def _node_rules() -> list[Object]:
         rule(["volume.lichen.dev"], [f"{name}/status" for name in stored], ["patch", "update"]),
         rule([""], ["persistentvolumeclaims", "persistentvolumes"], READ),
         rule(["image.lichen.dev"], ["images"], READ),
+        rule(["image.lichen.dev"], ["images/status"], ["patch", "update"]),
         rule(["compute.lichen.dev"], ["keypairs", "flavors"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["coordination.k8s.io"], ["leases"], ["create", "patch", "update", *READ]),

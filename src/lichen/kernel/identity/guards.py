@@ -110,7 +110,7 @@ class ImagesKeepTheirBytes:
 class NodesKeepToTheirOwn:
     """A node's credential writes the status, and lets go (finalizers), of what is bound to that node only."""
 
-    kinds: tuple[Kind, ...] | None = (builtin.NODE, builtin.LEASE, Port.KIND, *BOUND)
+    kinds: tuple[Kind, ...] | None = (builtin.NODE, builtin.LEASE, Port.KIND, *BOUND, Image.KIND)
     verbs: tuple[str, ...] = ("create", "update", "delete")
 
     async def admit(self, request: Request) -> None:

@@ -40,6 +40,18 @@ class Image(Resource):
         hidden: bool = field("Left out of lists.", default=False, openstack="os_hidden")
         min_disk: int = field("Smallest root disk it needs, GiB.", default=0, minimum=0, openstack="min_disk")
         min_ram: int = field("Least memory it needs, MiB.", default=0, minimum=0, openstack="min_ram")
+        server: str = field(
+            "Server of this namespace whose root disk it is to be a copy of; its bytes are not uploaded then.",
+            default="",
+            immutable=True,
+            to="Server",
+        )
+        server_id: str = field("Id of that server, pinned at admission.", default="")
+        volume: str = field(
+            "The same, of a volume of this namespace that nobody uses.", default="", immutable=True, to="Volume"
+        )
+        volume_id: str = field("Id of that volume, pinned at admission.", default="")
+        node: str = field("Node that takes the bytes, pinned at admission.", default="", selectable=True)
         owner_id: str = field("Project's id.", default="", openstack="owner")
         tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")
         properties: dict[str, str] = field("Further properties (hw_*, os_*, …).", default_factory=dict)
@@ -57,6 +69,7 @@ class Image(Resource):
             "What members decided, by project's id: pending, accepted or rejected.", default_factory=dict
         )
         location: str = field("Where the bytes are, relative to the image store.", default="")
+        fault: str = field("Why it is killed, in words.", default="")
         conditions: list[Condition] = field("Observations.", default_factory=list)
 
     spec: Spec = field("What is wanted.", default_factory=Spec)

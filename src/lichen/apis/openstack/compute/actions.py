@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from lichen.apis.openstack.compute import interfaces, old_floating_ips, sizes
+from lichen.apis.openstack.compute import interfaces, old_floating_ips, sizes, snapshots
 from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
 from lichen.apis.openstack.compute.security_groups import add_group, remove_group
 from lichen.apis.openstack.compute.server_state import server_state
@@ -143,6 +143,8 @@ ACTIONS: dict[str, Action] = {
     "resize": sizes.resize,
     "confirmResize": sizes.confirm_resize,
     "revertResize": sizes.revert_resize,
+    "createImage": snapshots.create_image,
+    "createBackup": snapshots.create_backup,
     "addFixedIp": interfaces.add_fixed_ip,
     "removeFixedIp": interfaces.remove_fixed_ip,
     "addFloatingIp": old_floating_ips.add_floating_ip,

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lichen.apis.openstack import objects
+from lichen.apis.openstack.image.attributes import VISIBILITIES
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.volume import common
-from lichen.apis.openstack.volume.views import volume_status
+from lichen.apis.openstack.volume.views import updated_at, volume_status
 from lichen.apis.openstack.volume.volumes import remove
 from lichen.kinds.compute.server import Server
+from lichen.kinds.image.image import Image
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
@@ -116,6 +118,52 @@ async def _detach(req: Request, volume: Object, argument: Any) -> Reply:
     return accepted()
 
 
+async def _upload_image(req: Request, volume: Object, argument: Any) -> Reply:
+    """A copy of the volume as an image, which its node makes."""
+    wanted = argument if isinstance(argument, dict) else {}
+    name = common.checked_name(_of(wanted, "image_name"), "image_name")
+    status = volume_status(volume, await common.attachment_of(req, volume))
+    if status != "available":
+        raise BadRequest(f"Invalid volume: it is {status}, and must be available to be copied into an image.")
+    formats = (wanted.get("disk_format") or "raw", wanted.get("container_format") or "bare")
+    if formats != ("raw", "bare"):
+        raise BadRequest(f"Invalid input received: volumes become raw, bare images, not {' '.join(map(str, formats))}.")
+    visibility = str(wanted.get("visibility") or "private")
+    if visibility not in VISIBILITIES or (visibility == "public" and not req.caller.is_admin):
+        raise BadRequest(f"Invalid input received: visibility {visibility[:40]} is not yours to give.")
+    spec: Object = {
+        "displayName": name or "",
+        "volume": name_of(volume),
+        "visibility": visibility,
+        "protected": _truth(wanted.get("protected", False)),
+        "ownerId": req.caller.project_id,
+        "minDisk": volume["spec"].get("size", 0),
+        "properties": _properties(volume),
+    }
+    image = await objects.create(req, Image.KIND, spec["displayName"], spec, namespace=namespace_of(volume))
+    view: Object = {
+        "id": volume["spec"]["id"],
+        "updated_at": updated_at(volume),
+        "status": "uploading",
+        "display_description": volume["spec"].get("description"),
+        "size": volume["spec"].get("size", 0),
+        "volume_type": None,
+        "image_id": image["spec"]["id"],
+        "container_format": "bare",
+        "disk_format": "raw",
+        "image_name": name,
+    }
+    if req.since(3, 1):
+        view |= {"visibility": visibility, "protected": spec["protected"]}
+    return accepted({"os-volume_upload_image": view})
+
+
+def _properties(volume: Object) -> dict[str, str]:
+    """What the volume's own image said that is true of the copy."""
+    said = volume["spec"].get("imageMetadata") or {}
+    return {key: value for key, value in said.items() if key.startswith(("hw_", "os_", "img_"))}
+
+
 ACTIONS: dict[str, Action] = {
     "os-attach": _attach,
     "os-detach": _detach,
@@ -125,6 +173,7 @@ ACTIONS: dict[str, Action] = {
     "os-set_image_metadata": _set_image_metadata,
     "os-unset_image_metadata": _unset_image_metadata,
     "os-show_image_metadata": _show_image_metadata,
+    "os-volume_upload_image": _upload_image,
     "os-force_delete": _force_delete,
 }
 
