@@ -106,6 +106,7 @@ async def _shared(world: World) -> dict[str, str]:
         "other_role": tuner,
         "policy": await made(f"{KEYSTONE}/policies", "policy", {"type": "text/plain", "blob": "x"}),
         "admin_user": (await world.state.get(User.KIND, "admin"))["spec"]["id"],
+        "host": f"{NODES[OURS]}@files",
         "node": uid_of(await world.state.get(NODE, NODES[OURS])),
         "admin_project": world.projects["admin"],
     }
@@ -117,7 +118,7 @@ async def _one_of_everything(world: World, project: str, who: str, shared: dict[
 
     ids = {"project": world.projects[project], "user": (world.ids if project == OURS else world.others)[_role(who)]}
     ids |= await _networks(world, project, who, shared)
-    image = {"name": f"{project}-image", "disk_format": "raw", "container_format": "bare"}
+    image = {"name": f"{project}-image", "disk_format": "raw", "container_format": "bare", "colour": "red"}
     ids["image"] = (await _make(world, who, "/image/v2/images", image))["id"]
     octets = {"content-type": "application/octet-stream"}
     path = f"/image/v2/images/{ids['image']}/file"
@@ -153,6 +154,7 @@ async def _networks(world: World, project: str, who: str, shared: dict[str, str]
     rule = await made(
         "security-group-rules", "security_group_rule", security_group_id=group, direction="ingress", protocol="tcp"
     )
+    pool = await made("subnetpools", "subnetpool", name=f"{project}-pool", prefixes=["10.8.0.0/16"])
     port = await made("ports", "port", name=f"{project}-port", network_id=network, security_groups=[group])
     gateway = {"network_id": shared["public"]}
     router = await made("routers", "router", name=f"{project}-router", external_gateway_info=gateway)
@@ -165,6 +167,7 @@ async def _networks(world: World, project: str, who: str, shared: dict[str, str]
         ("floatingips", floating),
         ("routers", router),
         ("security-groups", group),
+        ("subnetpools", pool),
     ):
         await _make(world, who, f"{NET}/{plural}/{id}/tags/colour", None, "PUT")
     return {
@@ -173,6 +176,7 @@ async def _networks(world: World, project: str, who: str, shared: dict[str, str]
         "security_group": group,
         "security_group_rule": rule,
         "port": port,
+        "subnetpool": pool,
         "router": router,
         "floatingip": floating,
     }

@@ -33,7 +33,9 @@ SUBJECTS = {
     "servers": "server", "os-keypairs": "keypair", "os-server-groups": "server_group", "flavors": "flavor",
     "os-volume_attachments": "disk", "os-interface": "server_port", "os-instance-actions": "request",
     "os-aggregates": "aggregate", "os-quota-sets": "project", "os-simple-tenant-usage": "project",
-    "images": "image", "networks": "network", "subnets": "subnet", "ports": "port", "routers": "router",
+    "images": "image", "subnetpools": "subnetpool", "members": "admin_project", "os-hosts": "host",
+    "os-floating-ips": "floatingip", "os-networks": "network", "os-security-groups": "security_group",
+    "os-security-group-rules": "security_group_rule", "networks": "network", "subnets": "subnet", "ports": "port", "routers": "router",
     "floatingips": "floatingip", "security-groups": "security_group", "security-group-rules": "security_group_rule",
     "quotas": "project", "network-ip-availabilities": "network",
     "volumes": "volume", "snapshots": "snapshot", "types": "type", "attachments": "attachment",
@@ -48,6 +50,8 @@ WORDS = {
     "os-extra_specs": "colour", "extra_specs": "colour", "metadata": "colour", "tags": "colour", "ips": "kestrel-net",
 }  # fmt: skip
 """The same where it is no id of a project's thing."""
+OLD = re.compile(r"/v2.1/(images|os-floating-ip|os-networks|os-security-group)")
+"""What Nova gave up with microversion 2.36 and 2.39."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,8 @@ def headers_of(row: Row, tokens: dict[str, str]) -> dict[str, str]:
         return {"x-subject-token": tokens["member"]}
     if row.path.endswith("/statistics"):
         return {"openstack-api-version": "compute 2.87"}  # the last that has it
+    if row.service == "compute" and OLD.match(row.path):
+        return {"openstack-api-version": "compute 2.1"}
     if row.service == "volume":
         return {"openstack-api-version": "volume 3.70"}
     return {}

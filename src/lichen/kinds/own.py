@@ -25,8 +25,8 @@ def rules_of_model(kind: Kind) -> Rules:
 
     def validate_update(new: Object, old: Object, faults: Faults) -> None:
         spec, stored = new.get("spec") or {}, old.get("spec") or {}
-        for field in frozen:
-            if (spec.get(field) or None) != (stored.get(field) or None):  # what was left empty stays so
+        for field, default in frozen.items():  # what was left empty stays so; what was left out is the default
+            if (spec.get(field, default) or None) != (stored.get(field, default) or None):
                 faults.immutable(f"spec.{field}", spec.get(field))
 
     observed = _observed(kind)
@@ -49,7 +49,12 @@ def _observed(kind: Kind) -> Object:
     }
 
 
-def _immutable(kind: Kind) -> tuple[str, ...]:
+def _immutable(kind: Kind) -> Object:
+    """The immutable fields of spec, with what is meant where they are left out."""
     spec = getattr(kind.model, "Spec", None)
     declared = spec.declared_fields if spec is not None else {}
-    return tuple(info.wire or camel(name) for name, info in declared.items() if info.immutable)
+    return {
+        info.wire or camel(name): None if info.default is msgspec.NODEFAULT else info.default
+        for name, info in declared.items()
+        if info.immutable
+    }

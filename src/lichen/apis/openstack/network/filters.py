@@ -30,7 +30,8 @@ def listing(req: Request, plural: str, views: Sequence[Json], attributes: frozen
     kept = [view for view in views if matches(req, view)]
     _sort(req, kept, attributes)
     reverse = req.flag("page_reverse", False)
-    shown, marker = page(req, kept[::-1] if reverse else kept, lambda v: str(v["id"]), most=NO_LIMIT)
+    ordered = kept[::-1] if reverse else kept
+    shown, marker = page(req, ordered, lambda v: str(v.get("id", v.get("name"))), most=NO_LIMIT)
     shown = shown[::-1] if reverse else shown
     links = neutron_links(req, plural, marker)
     return Reply({plural: [only_fields(req, view) for view in shown], **links})
