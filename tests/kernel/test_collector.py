@@ -135,6 +135,19 @@ async def test_two_owners_that_wait_in_the_foreground_do_not_hold_each_other_up(
     await until_gone(session, "first", "second", "shared")
 
 
+async def test_a_circle_of_owners_goes_whole(session: Session):
+    made = [await make(session, f"o{number}") for number in range(3)]
+    for number, obj in enumerate(made):
+        owners = [owner_reference(made[number - 1])]
+        await session.patch(CONFIG_MAP, obj["metadata"]["name"], "demo", {"metadata": {"ownerReferences": owners}})
+    await session.delete(CONFIG_MAP, "o0", "demo", propagation="Foreground")
+    await until(lambda: all_gone(session))
+
+
+async def all_gone(session: Session) -> bool:
+    return not (await session.list(CONFIG_MAP, "demo")).items
+
+
 async def test_orphans_stay_even_if_they_were_made_a_moment_ago(session: Session):
     owner = await make(session, "owner")
     for number in range(20):

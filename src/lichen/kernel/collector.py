@@ -197,7 +197,7 @@ class Collector:
                 await self._let_off(place[0], dependent, others)
                 continue
             reference = next(o for o in owners_of(dependent) if o["uid"] == uid_of(obj))
-            left += bool(reference.get("blockOwnerDeletion"))
+            left += bool(reference.get("blockOwnerDeletion")) and not await self._is_above(dependent, obj)
             if not is_deleting(dependent):
                 exactly = Preconditions(uid=uid_of(dependent))
                 try:
@@ -208,6 +208,19 @@ class Collector:
                     continue
                 self._queue([(kind, namespace_of(obj), name_of(obj))])
         return left
+
+    async def _is_above(self, dependent: Object, obj: Object) -> bool:
+        """`obj` belongs, over however many owners, to its own dependent: in a circle nobody waits."""
+        seen: set[str] = set()
+        waiting = [*owners_of(obj)]
+        while waiting:
+            reference = waiting.pop()
+            if reference["uid"] == uid_of(dependent):
+                return True
+            if reference["uid"] not in seen:
+                seen.add(reference["uid"])
+                waiting += owners_of(await self._owner(reference, namespace_of(obj)) or {"metadata": {}})
+        return False
 
     async def _holds(self, owner: Object, namespace: str) -> bool:
         """An owner that exists and does not itself wait for its dependents to go."""
