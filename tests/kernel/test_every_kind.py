@@ -11,6 +11,7 @@ from lichen.kernel.session import Session
 from lichen.kinds.catalog import by_resource
 from lichen.model.kind import Kind
 from lichen.model.state import PatchType, WriteOptions
+from tests.kernel.test_signing import a_request
 
 Object = dict[str, Any]
 
@@ -94,9 +95,7 @@ OBJECTS: dict[tuple[str, str, str], Object] = {
     ("", "v1", "serviceaccounts"): {"metadata": NAMED},
     ("", "v1", "limitranges"): {"metadata": NAMED, "spec": {"limits": [{"type": "Pod", "max": {"cpu": "9"}}]}},
     ("", "v1", "resourcequotas"): {"metadata": NAMED, "spec": {"hard": {"pods": "9"}}},
-    ("certificates.k8s.io", "v1", "certificatesigningrequests"): {
-        "spec": {"request": "aGVsbG8=", "signerName": "example.com/x", "usages": ["client auth"]}
-    },
+    ("certificates.k8s.io", "v1", "certificatesigningrequests"): {"spec": a_request()["spec"]},
     ("discovery.k8s.io", "v1", "endpointslices"): {
         "metadata": NAMED,
         "addressType": "IPv4",

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE, STORAGE_CLASS
+from lichen.kernel.admission.services import SERVICE_RANGE
+from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE, SERVICE_CIDR, STORAGE_CLASS
+from lichen.kinds.core.small import DEFAULT_CIDR
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.volume_type import VolumeType
@@ -41,6 +43,7 @@ async def bootstrap(session: Session) -> None:
         _ensure(session, Network.KIND, _cluster_network()),
         _ensure(session, VolumeType.KIND, _volume_type()),
         _ensure(session, SERVICE, _api_service()),
+        _ensure(session, SERVICE_CIDR, {"metadata": {"name": DEFAULT_CIDR}, "spec": {"cidrs": [SERVICE_RANGE]}}),
     )
     await _ensure(session, Subnet.KIND, _cluster_subnet())
     if is_new:  # an admin may do without it for good

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from ipaddress import ip_address
 
 from lichen.kinds.builtin import NAMESPACE, RBAC, SERVICE
 from lichen.kinds.faults import Faults
@@ -105,8 +106,18 @@ def _validate_name(kind: Kind, metadata: Object, faults: Faults) -> None:
     elif kind == SERVICE:
         if _RFC1035.fullmatch(name) is None:
             faults.invalid("metadata.name", name, DNS1035)
+    elif (kind.group, kind.plural) == ("networking.k8s.io", "ipaddresses"):
+        if not _is_address(name):
+            faults.invalid("metadata.name", name, "must be a valid IP address in canonical form")
     elif not is_dns_subdomain(name):
         faults.invalid("metadata.name", name, SUBDOMAIN)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return str(ip_address(name)) == name
+    except ValueError:
+        return False
 
 
 def _validate_annotations(annotations: Object, faults: Faults) -> None:

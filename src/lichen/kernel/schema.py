@@ -41,7 +41,7 @@ class Schema:
         self.kind = kind
         self._check = check
 
-    def decode(self, obj: Any, options: WriteOptions = DEFAULT_OPTIONS) -> Object:
+    def decode(self, obj: Any, options: WriteOptions = DEFAULT_OPTIONS, *, applied: bool = False) -> Object:
         """A checked, pruned and defaulted copy of `obj`. Parts of free form may be shared with it.
 
         BadRequest: not an object, or (built-in kinds) of wrong types, or unknown fields under Strict.
@@ -52,7 +52,7 @@ class Schema:
         if run.types:
             self._refuse_types(run)
         if (run.unknown or options.doubled) and options.field_validation != "Ignore":
-            self._tell_unknown(run, options)
+            self._tell_unknown(run, options, known_as(out) if applied else "")
         if run.faults:
             raise invalid(self.kind, known_as(out), run.faults)
         return out
@@ -67,8 +67,13 @@ class Schema:
         said = f"{text_of(first.path)}: expected {first.want}, got {first.got}".lstrip(": ")
         raise BadRequest(f"{self._subject()}: {said}")
 
-    def _tell_unknown(self, run: Run, options: WriteOptions) -> None:
+    def _tell_unknown(self, run: Run, options: WriteOptions, applied: str) -> None:
         said = [*(f'unknown field "{text_of(path)}"' for path in run.unknown), *options.doubled]
+        if options.field_validation == "Strict" and applied and not options.doubled:
+            said = [f".{text_of(path)}: field not declared in schema" for path in run.unknown]
+            listed = said[0] if len(said) == 1 else "errors:\n  " + "\n  ".join(said)
+            what = f"(/{applied}; {self.kind.api_version}, Kind={self.kind.kind})"
+            raise BadRequest(f"failed to create typed patch object {what}: {listed}")
         if options.field_validation == "Strict":
             raise BadRequest(f"{self._subject()}: strict decoding error: {', '.join(said)}")
         options.warnings.extend(said)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from lichen.kinds import bundle
@@ -121,10 +122,15 @@ def published(version: Object, spec: Object) -> Schema:
     """The schema of one version, with what every object has."""
     schema: Schema = dict((version.get("schema") or {}).get("openAPIV3Schema") or {})
     gvk = {"group": spec["group"], "version": version["name"], "kind": spec["names"]["kind"]}
-    meta = {"$ref": f"{bundle.PREFIX}{bundle.OBJECT_META}"}
-    own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": meta}
-    schema["properties"] = {**(schema.get("properties") or {}), **own}
+    schema["properties"] = {**(schema.get("properties") or {}), **_what_every_object_has()}
     return {**schema, "type": "object", "x-kubernetes-group-version-kind": [gvk]}
+
+
+@cache
+def _what_every_object_has() -> Schema:
+    """As a built-in kind has it, descriptions included."""
+    like = bundle.definition("io.k8s.api.core.v1.ConfigMap")["properties"]
+    return {key: like[key] for key in ("apiVersion", "kind", "metadata")}
 
 
 def scale_of(scale: Object) -> Scale:

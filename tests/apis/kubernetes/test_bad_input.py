@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from tests.apis.kubernetes.conftest import Cloud
 from tests.apis.kubernetes.objects import a_config_map, a_flavor, a_pod, a_server
+from tests.apis.kubernetes.protobuf_writer import enveloped, field
 from tests.conformance.kubectl import trusting
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -217,3 +218,23 @@ async def test_without_a_token_little_is_shown(cloud: Cloud) -> None:
         "/version": 200, "/healthz": 200, "/livez": 200, "/readyz": 200,
         "/api": 403, "/apis": 403, "/openapi/v3": 403, MAPS: 403,
     }  # fmt: skip
+
+
+async def test_what_cannot_be_read_again_has_no_table(call: Client) -> None:
+    accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "x"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    code, status = await call("POST", path, review, accept=accept)
+    assert (code, status["reason"]) == (406, "NotAcceptable")
+
+
+async def test_protobuf_that_nests_without_end_is_refused(call: Client) -> None:
+    schema = b""
+    for _ in range(3000):
+        schema = field(28, schema)
+    definition = field(2, field(7, field(4, field(1, schema))))
+    body = enveloped("apiextensions.k8s.io/v1", "CustomResourceDefinition", definition)
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    code, status = await call("POST", path, body, content_type="application/vnd.kubernetes.protobuf")
+    assert code == 400
+    assert "nested too deep" in status["message"]

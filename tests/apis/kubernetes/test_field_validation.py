@@ -40,6 +40,17 @@ async def test_strictly_nothing_may_be_unknown_or_doubled(cloud: Cloud) -> None:
     assert (code, warnings) == (200, [])
 
 
+async def test_an_apply_names_what_the_schema_does_not_declare(cloud: Cloud) -> None:
+    await define(cloud.kernel.acting(SYSTEM))
+    text = json.dumps({**a_crontab(), "metadata": {"name": "c", "odd": 1}, "other": 2})
+    path = f"{CRONTABS}/c?fieldManager=m&fieldValidation=Strict"
+    code, status, _ = await send(cloud, "PATCH", path, text, "application/apply-patch+yaml")
+    assert code == 400
+    assert "failed to create typed patch object" in status["message"]
+    assert ".metadata.odd: field not declared in schema" in status["message"]
+    assert ".other: field not declared in schema" in status["message"]
+
+
 async def test_yaml_that_is_applied_is_looked_through_too(cloud: Cloud) -> None:
     await define(cloud.kernel.acting(SYSTEM))
     text = f"""

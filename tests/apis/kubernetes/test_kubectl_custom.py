@@ -38,6 +38,8 @@ async def test_a_kind_is_installed_used_and_removed(cloud: Cloud, kubectl: Kubec
     changed = a_crontab(image="other")
     assert await kubectl.ok("apply", "-f", "-", input=changed) == "crontab.stable.example.com/one configured\n"
     assert "cronSpec" in await kubectl.ok("explain", "crontab.spec")
+    assert "APIVersion defines the versioned schema" in await kubectl.ok("explain", "crontab")
+    assert "Standard object's metadata" in await kubectl.ok("explain", "crontab.metadata")
     assert "Cron Spec:" in await kubectl.ok("describe", "ct", "one")
     await kubectl.ok("delete", "crd", f"crontabs.{GROUP}", "--timeout=10s")
     assert "NotFound" in await kubectl.fails("get", "ct")

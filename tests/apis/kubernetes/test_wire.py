@@ -2,8 +2,10 @@
 import pytest
 
 from lichen.apis.kubernetes.negotiation import Form, form_of
+from lichen.apis.kubernetes.protobuf import decode_protobuf
 from lichen.apis.kubernetes.wire import decode_body, decode_object
 from lichen.model.errors import BadRequest, NotAcceptable, UnsupportedMediaType
+from tests.apis.kubernetes.protobuf_writer import enveloped, field
 
 
 def test_a_yaml_body_is_read_as_json_types() -> None:
@@ -60,3 +62,25 @@ def test_the_first_form_that_is_served_is_chosen(accept: str, form: Form) -> Non
 def test_a_form_that_is_not_served_is_not_acceptable() -> None:
     with pytest.raises(NotAcceptable):
         form_of("application/vnd.kubernetes.protobuf")
+
+
+def test_a_definition_of_a_kind_is_read_from_protobuf() -> None:
+    def named(name: str, schema: bytes) -> bytes:
+        return field(29, field(1, name) + field(2, schema))
+
+    items = field(5, "array") + field(24, field(1, field(5, "string")))
+    extra = field(5, "object") + field(30, field(1, 1))
+    schema = field(5, "object") + named("list", items) + named("any", extra)
+    version = field(1, "v1") + field(2, 1) + field(3, 1) + field(4, field(1, schema))
+    spec = field(1, "example.com") + field(4, "Cluster") + field(7, version)
+    body = field(1, field(1, "things.example.com")) + field(2, spec)
+    definition = decode_protobuf(enveloped("apiextensions.k8s.io/v1", "CustomResourceDefinition", body))
+    assert definition["metadata"]["name"] == "things.example.com"
+    (found,) = definition["spec"]["versions"]
+    assert found["schema"]["openAPIV3Schema"] == {
+        "type": "object",
+        "properties": {
+            "list": {"type": "array", "items": {"type": "string"}},
+            "any": {"type": "object", "additionalProperties": True},
+        },
+    }

@@ -17,12 +17,18 @@ from lichen.model.data import Object
 _STRINGS = {"$ref": 1, "format": 2, "title": 3, "description": 4, "pattern": 13}
 _DOUBLES = {"maximum": 7, "minimum": 9}
 _INTEGERS = {"maxLength": 11, "minLength": 12, "maxItems": 14, "minItems": 15}
+_PRESERVE, _GVK = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-group-version-kind"
 _NOT_IN_V2 = frozenset(("nullable", "oneOf", "anyOf", "not"))
 
 
 def document_v2(info: Object, definitions: Object) -> Object:
     """As a JSON value."""
-    return {"swagger": "2.0", "info": info, "paths": {}, "definitions": _adapted(definitions)}
+    return {
+        "swagger": "2.0",
+        "info": info,
+        "paths": {},
+        "definitions": {name: _definition(schema) for name, schema in definitions.items()},
+    }
 
 
 def encode_v2(document: Object) -> bytes:
@@ -38,6 +44,14 @@ def encode_v2(document: Object) -> bytes:
     )
 
 
+def _definition(schema: Object) -> Object:
+    """Of a kind that may have any fields nothing is said: kubectl would take what is said for all that there is."""
+    if schema.get(_PRESERVE) and _GVK in schema:
+        return {"type": "object", _GVK: schema[_GVK]}
+    adapted: Object = _adapted(schema)
+    return adapted
+
+
 def _adapted(node: Any) -> Any:
     """A schema in v2's words; a reference stands alone."""
     if isinstance(node, list):
@@ -48,6 +62,8 @@ def _adapted(node: Any) -> Any:
     if isinstance(ref, str):
         kept = {"description": node["description"]} if "description" in node else {}
         return {"$ref": ref.replace(bundle.PREFIX, "#/definitions/"), **kept}
+    if node.get(_PRESERVE) is True:
+        node = {key: value for key, value in node.items() if key not in ("type", "items", "properties")}
     adapted = {key: _adapted(value) for key, value in node.items() if key not in _NOT_IN_V2 and key != "properties"}
     if isinstance(node.get("properties"), dict):
         adapted["properties"] = {name: _adapted(inner) for name, inner in node["properties"].items()}

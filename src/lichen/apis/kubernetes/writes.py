@@ -19,7 +19,7 @@ from lichen.apis.kubernetes.subresources import resource_of_subresource
 from lichen.apis.kubernetes.table import table_of
 from lichen.apis.kubernetes.wire import JSON, decode_body, decode_object, encode, media_type
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, NotFound, UnsupportedMediaType
+from lichen.model.errors import BadRequest, NotAcceptable, NotFound, UnsupportedMediaType
 from lichen.model.state import PatchType
 
 Session = Any
@@ -31,6 +31,8 @@ _LARGE = 64 * 1024
 async def create(request: Request, session: Session, target: Target) -> None:
     """POST to a collection."""
     form = form_of(request.header(b"accept"))
+    if form is Form.TABLE and "get" not in target.kind.verbs:
+        raise NotAcceptable("the server was unable to respond with a content type that the client supports")
     raw = await request.body()
     obj = await _object_in(request, raw)
     options = await options_for(request, raw)

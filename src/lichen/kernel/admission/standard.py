@@ -24,6 +24,7 @@ from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
 from lichen.kernel.admission.server_verbs import Groups, History, Locks
 from lichen.kernel.admission.services import Services
+from lichen.kernel.admission.signing import SigningRequests
 from lichen.kernel.admission.subnetpools import Cutting, SubnetPools
 from lichen.kernel.admission.volumes import Snapshots, Volumes
 
@@ -61,6 +62,7 @@ def standard_plugins() -> list[Plugin]:
         Attachments(),
         ServerVolumes(),
         Claims(),
+        SigningRequests(),
         Pods(),
         LimitRanges(),
         Quotas(),

@@ -122,7 +122,7 @@ class Tracking:
 
     def config(self, kind: Kind, config: Object, subresource: str, options: WriteOptions) -> Object:
         """What is applied, checked and pruned: only that part of which the subresource is. BadRequest, Invalid."""
-        part = self._bare.of(kind).decode(config, options)
+        part = self._bare.of(kind).decode(config, options, applied=True)
         if subresource == "status":
             names = {key: part["metadata"][key] for key in ("name", "namespace") if key in part["metadata"]}
             part = {"metadata": names, **{key: part[key] for key in ("status",) if key in part}}

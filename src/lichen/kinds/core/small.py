@@ -124,10 +124,30 @@ def default_endpoints(obj: Object) -> None:
             port.setdefault("protocol", "TCP")
 
 
+DEFAULT_CIDR = "kubernetes"
+
+
 def default_network_policy(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("podSelector", {})
     spec.setdefault("policyTypes", ["Ingress", "Egress"] if "egress" in spec else ["Ingress"])
+
+
+def begin_cidr(obj: Object) -> None:
+    """Services get their addresses from the first range alone: one that is made later says so."""
+    meta = obj["metadata"]
+    ready = meta.get("name") == DEFAULT_CIDR
+    said = (
+        "Kubernetes Service CIDR is ready" if ready else f"services have addresses of ServiceCIDR {DEFAULT_CIDR} only"
+    )
+    condition = {
+        "type": "Ready",
+        "status": "True" if ready else "False",
+        "reason": "" if ready else "NotUsed",
+        "message": said,
+        "lastTransitionTime": meta["creationTimestamp"],
+    }
+    obj["status"] = {"conditions": [condition]}
 
 
 def _frozen_fields(*fields: str) -> Rules:
@@ -160,6 +180,9 @@ RULES: dict[tuple[str, str], Rules] = {
     ("discovery.k8s.io", "endpointslices"): Rules(
         default=default_slice,
         validate_update=lambda new, old, faults: check_immutable(new, old, ("addressType",), faults),
+    ),
+    ("networking.k8s.io", "servicecidrs"): Rules(
+        begin=begin_cidr, validate_update=lambda new, old, faults: check_immutable(new, old, ("spec.cidrs",), faults)
     ),
     ("networking.k8s.io", "networkpolicies"): Rules(default=default_network_policy),
 }
