@@ -55,6 +55,8 @@ class Writes:
             self._validate(kind, new, None)
         if "status" in kind.subresources:
             new.pop("status", None)
+            if kind.model is None and not kind.installed:
+                new["status"] = {}
         rules.begin(new)
         request = self._request("create", caller, kind, new, None, "", options)
         if kind.namespaced:
