@@ -15,6 +15,7 @@ from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.standard import standard_plugins
 from lichen.kernel.bootstrap import bootstrap
 from lichen.kernel.custom.custom import Definitions
+from lichen.kernel.custom.ruling import CustomRules
 from lichen.kernel.managed.managers import Tracking
 from lichen.kernel.policies.policies import Installed, Policies
 from lichen.kernel.schema import Schemas
@@ -54,6 +55,7 @@ class Kernel:
         self.admission.append(self.custom)
         self.policies = Policies(self)
         self.admission.put_before(Quotas, self.policies)
+        self.admission.put_before(Quotas, CustomRules(self.catalog, self.admission))
         self.admission.append(Installed(self.policies))
         self.views = Views(self.catalog, self.schemas)
         self.tracking = Tracking(self.catalog)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lichen.kernel.admission import Request
+from lichen.kernel.cel.language import apart, size_of
 from lichen.kernel.custom.definitions import FINALIZER, check, check_change, collision, fill, observe, set_condition
 from lichen.kernel.metadata import rfc3339
 from lichen.kinds.builtin import CRD
@@ -60,7 +61,7 @@ class Definitions:
             return
         fill(definition)
         faults = Faults()
-        warnings = check(definition, faults, self._taken)
+        warnings = await apart(size_of(definition), lambda: check(definition, faults, self._taken))
         if request.old is not None:
             check_change(definition, request.old, faults)
         faults.raise_any(CRD, request.name)

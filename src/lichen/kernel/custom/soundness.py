@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen.kernel.checking import Path, Run
+from lichen.kernel.custom.rules import VALIDATIONS, told_faults
 from lichen.kernel.custom.structural import EMBEDDED, INT_OR_STRING, PRESERVE, compile_value
 from lichen.kernel.custom.values import TYPES, compiled_pattern
 from lichen.kinds.faults import Faults
@@ -99,8 +100,8 @@ class Soundness:
         pattern = schema.get("pattern")
         if pattern and compiled_pattern(pattern) is None:
             self.warnings.append(f"{path}.pattern: {pattern!r} is not understood and not enforced")
-        if schema.get("x-kubernetes-validations"):
-            self.warnings.append(f"{path}.x-kubernetes-validations: CEL rules are kept but not enforced")
+        if schema.get(VALIDATIONS):
+            self.warnings.extend(told_faults(schema[VALIDATIONS], path, self._faults))
 
     def _lists(self, schema: Schema, path: str) -> None:
         kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules in CEL beside the schemas of installed kinds (x-kubernetes-validations)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from lichen.kernel.session import Session
+from lichen.kinds.builtin import CRD
+from lichen.model.errors import Invalid
+from tests.kernel.custom.crontab import CRONTAB, GROUP, a_version, define
+from tests.kernel.helpers import a_kernel
+
+Object = dict[str, Any]
+TEXT: Object = {"type": "string"}
+
+
+@pytest_asyncio.fixture
+async def session() -> Session:
+    kernel = await a_kernel()
+    return kernel.acting(await kernel.authenticate(""))
+
+
+async def ruled(session: Session, spec: Object, *rules: Object) -> None:
+    """Install CronTab with these properties of its spec, and rules beside the spec."""
+    whole = {"type": "object", "properties": spec, "x-kubernetes-validations": list(rules)}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": whole}}}
+    await define(session, a_version(schema=schema, subresources={}, additionalPrinterColumns=[]))
+
+
+def tab(**spec: Any) -> Object:
+    meta = {"name": "t", "namespace": "default"}
+    return {"apiVersion": f"{GROUP}/v1", "kind": "CronTab", "metadata": meta, "spec": spec}
+
+
+async def refusal(session: Session, **spec: Any) -> str:
+    with pytest.raises(Invalid) as caught:
+        await session.create(CRONTAB, tab(**spec))
+    return caught.value.message
+
+
+async def test_a_rule_holds_of_what_is_written(session: Session) -> None:
+    numbers = {"least": {"type": "integer"}, "most": {"type": "integer"}}
+    await ruled(session, numbers, {"rule": "self.least <= self.most"})
+    said = await refusal(session, least=2, most=1)
+    assert said == (
+        f'CronTab.{GROUP} "t" is invalid: spec: Invalid value: "object": failed rule: self.least <= self.most'
+    )
+    await session.create(CRONTAB, tab(least=1, most=2))
+
+
+async def test_a_rule_says_what_it_wants_and_where(session: Session) -> None:
+    said = {"messageExpression": "'want less than ' + string(self.n)", "fieldPath": ".n"}
+    await ruled(session, {"n": {"type": "integer"}}, {"rule": "self.n < 3", **said, "reason": "FieldValueForbidden"})
+    assert (await refusal(session, n=5)).endswith("spec.n: Forbidden: want less than 5")
+
+
+async def test_a_change_is_held_to_what_was(session: Session) -> None:
+    once = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "may not change"}]}
+    await ruled(session, {"id": once, "note": TEXT})
+    await session.create(CRONTAB, tab(id="a"))
+    await session.patch(CRONTAB, "t", "default", {"spec": {"note": "x"}})
+    with pytest.raises(Invalid, match=r'spec\.id: Invalid value: "b": may not change'):
+        await session.patch(CRONTAB, "t", "default", {"spec": {"id": "b"}})
+
+
+async def test_an_old_value_that_may_be_missing_is_an_optional(session: Session) -> None:
+    rule = {"rule": "oldSelf.hasValue() || self.n == 1", "optionalOldSelf": True}
+    await ruled(session, {"n": {"type": "integer"}}, rule)
+    await refusal(session, n=2)
+    await session.create(CRONTAB, tab(n=1))
+    await session.patch(CRONTAB, "t", "default", {"spec": {"n": 2}})
+
+
+async def test_rules_of_items_and_of_maps_are_told_with_their_place(session: Session) -> None:
+    short = {"type": "string", "x-kubernetes-validations": [{"rule": "self.size() < 3"}]}
+    lists = {"type": "array", "items": {"type": "object", "properties": {"name": short}}}
+    await ruled(session, {"list": lists, "map": {"type": "object", "additionalProperties": short}})
+    said = await refusal(session, list=[{"name": "ok"}, {"name": "long"}], map={"key": "long"})
+    assert "spec.list[1].name: Invalid value" in said
+    assert "spec.map[key]: Invalid value" in said
+
+
+async def test_types_are_those_of_the_schema(session: Session) -> None:
+    types = {
+        "when": {"type": "string", "format": "date-time"},
+        "share": {"type": "number"},
+        "namespace": TEXT,
+        "with-dash": TEXT,
+    }
+    rule = (
+        "self.when > timestamp('2020-01-01T00:00:00Z') && self.share / 2.0 == 0.5 && "
+        "self.__namespace__ == self.with__dash__dash"
+    )
+    await ruled(session, types, {"rule": rule})
+    good: Object = {"when": "2026-01-01T00:00:00Z", "share": 1, "namespace": "x", "with-dash": "x"}
+    await session.create(CRONTAB, tab(**good))
+    await refusal(session, **{**good, "when": "2019-01-01T00:00:00Z"})
+
+
+async def test_what_was_wrong_before_may_stay_while_the_rest_changes(session: Session) -> None:
+    await ruled(session, {"a": TEXT, "b": TEXT})
+    await session.create(CRONTAB, tab(a="long"))
+    short = {"type": "string", "x-kubernetes-validations": [{"rule": "self.size() < 3"}]}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"a": short, "b": TEXT}}}}
+    versions = [a_version(schema={"openAPIV3Schema": schema}, subresources={}, additionalPrinterColumns=[])]
+    await session.patch(CRD, f"crontabs.{GROUP}", "", {"spec": {"versions": versions}})
+    await session.patch(CRONTAB, "t", "default", {"spec": {"b": "x"}})
+    with pytest.raises(Invalid):
+        await session.patch(CRONTAB, "t", "default", {"spec": {"a": "longer"}})
+
+
+@pytest.mark.parametrize("rule", ["self.a >", "nobody", "1 > 'a'", "'text'", ""])
+async def test_a_rule_that_does_not_compile_is_refused_with_its_definition(session: Session, rule: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await ruled(session, {"a": TEXT}, {"rule": rule})
+    (cause,) = caught.value.causes
+    where = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
+    assert cause.field == where
