@@ -10,6 +10,7 @@ from lichen.controllers.claims import ClaimController, PersistentVolumeControlle
 from lichen.controllers.cron_job import CronJobController
 from lichen.controllers.daemon_set import DaemonSetController
 from lichen.controllers.deployment import DeploymentController
+from lichen.controllers.disruption import DisruptionController
 from lichen.controllers.event import EventController
 from lichen.controllers.floating_ip import FloatingIPController
 from lichen.controllers.job import JobController
@@ -44,6 +45,7 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     DaemonSetController,
     JobController,
     CronJobController,
+    DisruptionController,
     NodeController,
     EventController,
     VolumeController,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import re
 
-from lichen.kinds.core.common import check_immutable
+from lichen.kinds.core.common import check_immutable, check_not_negative
 from lichen.kinds.faults import Faults
 from lichen.kinds.rules import Rules
 from lichen.model.data import Object
@@ -124,6 +124,20 @@ def default_endpoints(obj: Object) -> None:
             port.setdefault("protocol", "TCP")
 
 
+_SHARE = re.compile(r"\d+%")
+
+
+def validate_budget(obj: Object, faults: Faults) -> None:
+    spec = obj.get("spec") or {}
+    if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
+        faults.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
+    for field in ("minAvailable", "maxUnavailable"):
+        value = spec.get(field)
+        if isinstance(value, str) and _SHARE.fullmatch(value) is None:
+            faults.invalid(f"spec.{field}", value, "a valid percent string must be a numeric followed by '%'")
+        check_not_negative(spec, field, faults)
+
+
 DEFAULT_CIDR = "kubernetes"
 
 
@@ -181,6 +195,7 @@ RULES: dict[tuple[str, str], Rules] = {
         default=default_slice,
         validate_update=lambda new, old, faults: check_immutable(new, old, ("addressType",), faults),
     ),
+    ("policy", "poddisruptionbudgets"): Rules(validate=validate_budget),
     ("networking.k8s.io", "servicecidrs"): Rules(
         begin=begin_cidr, validate_update=lambda new, old, faults: check_immutable(new, old, ("spec.cidrs",), faults)
     ),
