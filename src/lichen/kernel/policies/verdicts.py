@@ -59,7 +59,7 @@ def refusal(kind: Kind, name: str, policy: str, binding: str, verdict: Verdict) 
     said = f"ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {verdict.message}"
     return _REASONS.get(verdict.reason, Invalid)(
         f'{kind.resource} "{name}" is forbidden: {said}',
-        causes=(Cause("", verdict.message, ""),),
+        causes=(Cause("", said, ""),),
         kind=kind.plural,
         group=kind.group,
         name=name,
