@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest_asyncio
 
 from lichen.kernel.kernel import SYSTEM, Kernel
 from lichen.kernel.policies.policies import MUTATING, MUTATING_BINDING, VALIDATING, VALIDATING_BINDING
+from lichen.kernel.policies.webhooks import CONFIGURATIONS
 from lichen.kernel.session import Session
 from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, NAMESPACE, REPLICA_SET
 from lichen.model.errors import ApiError, Forbidden, Invalid
@@ -224,3 +227,31 @@ async def test_policies_hold_again_after_a_restart(session: Session) -> None:
     kernel = Kernel(session._kernel.store, AllowAll())
     await kernel.start()
     await refused(kernel.acting(SYSTEM), a_deployment(1))
+
+
+async def test_writes_that_no_policy_is_about_do_not_even_ask_and_load_nothing(session: Session) -> None:
+    plugins = session._kernel.admission.of(CONFIG_MAP, "create")
+    assert not [p for p in plugins if type(p).__module__.startswith(("lichen.kernel.policies", "lichen.kernel.custom"))]
+    code = "import sys, lichen.daemon.simulated; sys.exit('cel_expr_python' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await process.wait() == 0
+
+
+async def test_webhooks_are_kept_and_their_writer_is_told_that_they_are_not_called(session: Session) -> None:
+    kind = CONFIGURATIONS[0]
+    client = {"url": "https://example.com/check"}
+    webhook = {
+        "name": "a.example.com",
+        "clientConfig": client,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    options = WriteOptions()
+    await session.create(kind, {**new_object(kind, "hook"), "webhooks": [webhook]}, options=options)
+    assert options.warnings == [
+        "admission webhooks are kept but not called here: a policy in CEL (ValidatingAdmissionPolicy) is"
+    ]
+    wrong = {**webhook, "matchConditions": [{"name": "wrong", "expression": "... [] bad"}]}
+    with pytest.raises(Invalid) as caught:
+        await session.create(kind, {**new_object(kind, "wrong"), "webhooks": [wrong]})
+    assert [cause.field for cause in caught.value.causes] == ["webhooks[0].matchConditions[0].expression"]

@@ -18,6 +18,7 @@ from lichen.kernel.custom.custom import Definitions
 from lichen.kernel.custom.ruling import CustomRules
 from lichen.kernel.managed.managers import Tracking
 from lichen.kernel.policies.policies import Installed, Policies
+from lichen.kernel.policies.webhooks import WebhookConfigurations
 from lichen.kernel.schema import Schemas
 from lichen.kernel.session import Session
 from lichen.kernel.views import Views
@@ -57,6 +58,7 @@ class Kernel:
         self.admission.put_before(Quotas, self.policies)
         self.admission.put_before(Quotas, CustomRules(self.catalog, self.admission))
         self.admission.append(Installed(self.policies))
+        self.admission.append(WebhookConfigurations(self.policies.language))
         self.views = Views(self.catalog, self.schemas)
         self.tracking = Tracking(self.catalog)
         self.writes = Writes(self.store, self.schemas, self.admission, self.clock, self.tracking)

@@ -56,7 +56,7 @@ def _check_policy(plural: str, spec: Object, faults: Faults, language: Language)
         faults.required("spec.validations", "validations or auditAnnotations must be non-empty")
     if plural.startswith("mutating") and not spec.get("mutations"):
         faults.required("spec.mutations", "mutations must contain at least one item")
-    says = _Expressions(faults, language)
+    says = Expressions(faults, language)
     for path, item in _items(spec, "matchConditions"):
         says.gives(path, item, "expression", "BOOL")
     for path, item in _items(spec, "variables"):
@@ -81,7 +81,9 @@ def _items(spec: Object, key: str) -> list[tuple[str, Object]]:
     return [(f"spec.{key}[{index}]", item) for index, item in enumerate(spec.get(key) or ())]
 
 
-class _Expressions:
+class Expressions:
+    """Tells of expressions that are wrong."""
+
     def __init__(self, faults: Faults, language: Language) -> None:
         self._faults = faults
         self._language = language
