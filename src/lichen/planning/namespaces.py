@@ -3,29 +3,50 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lichen.model.data import Object
+from lichen.model.meta import name_of
 
 MOST_NAMED = 3
 
 
 def remaining_conditions(left: Mapping[str, Sequence[Object]], refusals: Sequence[str]) -> list[Object]:
     """left: what is still there, by resource. refusals: what could not be told to go, and why."""
-    counts = ", ".join(f"{resource} has {len(objs)} resource instances" for resource, objs in sorted(left.items()))
+    counts = ", ".join(
+        f"{resource} has {len(objs)} resource instances ({_names(map(name_of, objs))})"
+        for resource, objs in sorted(left.items())
+    )
     found = [
         _condition("NamespaceContentRemaining", "SomeResourcesRemain", f"Some resources are remaining: {counts}"),
     ]
-    finalizers = Counter(f for objs in left.values() for obj in objs for f in obj["metadata"].get("finalizers") or [])
-    if finalizers:
-        said = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(finalizers.items()))
+    if holders := _by_finalizer(left):
+        said = ", ".join(
+            f"{finalizer} in {len(things)} resource instances ({_names(things)})"
+            for finalizer, things in sorted(holders.items())
+        )
         message = f"Some content in the namespace has finalizers remaining: {said}"
         found.append(_condition("NamespaceFinalizersRemaining", "SomeFinalizersRemain", message))
     if refusals:
         message = "Failed to delete all resource types: " + "; ".join(sorted(refusals)[:MOST_NAMED])
         found.append(_condition("NamespaceDeletionContentFailure", "ContentDeletionFailed", message))
     return found
+
+
+def _by_finalizer(left: Mapping[str, Sequence[Object]]) -> dict[str, list[str]]:
+    """Who holds what: `configmaps/settings` by the finalizer that nobody has removed."""
+    holders: dict[str, list[str]] = {}
+    for resource, objs in left.items():
+        for obj in objs:
+            for finalizer in obj["metadata"].get("finalizers") or ():
+                holders.setdefault(finalizer, []).append(f"{resource}/{name_of(obj)}")
+    return holders
+
+
+def _names(names: Iterable[str]) -> str:
+    chosen = sorted(names)
+    more = len(chosen) - MOST_NAMED
+    return ", ".join(chosen[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _condition(type_: str, reason: str, message: str) -> Object:

@@ -13,6 +13,7 @@ from lichen.kinds.core.podspec import default_pod_spec
 from lichen.kinds.faults import Faults
 from lichen.kinds.rules import Rules
 from lichen.model.data import Object
+from lichen.model.meta import name_of
 
 _COUNTS = ("replicas", "revisionHistoryLimit", "progressDeadlineSeconds", "minReadySeconds")
 _STATEFUL_MUTABLE = (
@@ -132,7 +133,8 @@ def _check(obj: Object, faults: Faults, restart: tuple[str, ...] = ("Always",)) 
         check_not_negative(spec, field, faults)
     check_selector(spec, faults)
     template = (spec.get("template") or {}).get("spec") or {}
-    check_pod_spec(template, "spec.template.spec", faults)
+    claims = frozenset(name_of(claim) for claim in spec.get("volumeClaimTemplates") or () if claim.get("metadata"))
+    check_pod_spec(template, "spec.template.spec", faults, claims)
     one_of(template, "restartPolicy", restart, "spec.template.spec", faults)
 
 

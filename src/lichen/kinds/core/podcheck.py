@@ -18,7 +18,8 @@ _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 MAX_CONTAINERS = 512
 
 
-def check_pod_spec(spec: Object, path: str, faults: Faults) -> None:
+def check_pod_spec(spec: Object, path: str, faults: Faults, also: frozenset[str] = frozenset()) -> None:
+    """also: names of volumes that come from elsewhere (a StatefulSet's claim templates)."""
     containers = spec.get("containers") or []
     if not containers:
         faults.required(f"{path}.containers")
@@ -39,6 +40,7 @@ def check_pod_spec(spec: Object, path: str, faults: Faults) -> None:
         if spec.get(field) and not is_dns_subdomain(spec[field]):
             faults.invalid(f"{path}.{field}", spec[field], "must be a DNS subdomain name")
     volumes = _check_volumes(spec.get("volumes") or [], f"{path}.volumes", faults)
+    volumes |= also
     names: set[str] = set()
     for part in ("initContainers", "containers"):
         for index, container in enumerate((spec.get(part) or [])[:MAX_CONTAINERS]):

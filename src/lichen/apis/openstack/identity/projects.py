@@ -17,7 +17,7 @@ from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.identity.domain import Domain
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, NotFound
-from lichen.model.meta import annotations_of, labels_of, name_of
+from lichen.model.meta import annotations_of, is_deleting, labels_of, name_of
 from lichen.model.names import DESCRIPTION, DISPLAY_NAME, DOMAIN_ID, ENABLED, PARENT_ID, PROJECT_ID, TAGS
 
 
@@ -35,8 +35,19 @@ def view(req: Request, project: Object) -> Object:
         "enabled": notes.get(ENABLED) != "false",
         "tags": tags_of(project),
         "options": {},
+        **_leaving(project),
         "links": links(req, "projects", id),
     }
+
+
+def _leaving(project: Object) -> Object:
+    """What is told of a project that was deleted and is being emptied: what it still waits for."""
+    if not is_deleting(project):
+        return {}
+    said = [
+        c.get("message", "") for c in (project.get("status") or {}).get("conditions") or [] if c["status"] == "True"
+    ]
+    return {"status": "DELETING", "status_reason": "; ".join(said)}
 
 
 def tags_of(project: Object) -> list[str]:
