@@ -53,6 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
         _data_dir(printer)
         printer.set_defaults(run=f"lichen.cli.access:{name}")
 
+    keys = commands.add_parser("keys", help="the keys that sign tokens; `rotate` makes another")
+    _data_dir(keys)
+    keys.set_defaults(run="lichen.cli.keys:keys")
+    key_actions = keys.add_subparsers(dest="action", metavar="ACTION")
+    rotate = key_actions.add_parser("rotate", help="sign with a new key from now on; older tokens hold until they end")
+    rotate.add_argument("--end-older", action="store_true", help="end all tokens of older keys at once")
+    _data_dir(rotate)
+    rotate.set_defaults(run="lichen.cli.keys:rotate")
+
     image = commands.add_parser("image", help="build guest and container images from Debian packages")
     actions = image.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="build an image into a file")

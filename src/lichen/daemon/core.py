@@ -13,6 +13,7 @@ from lichen.client.local import Credentials, write_private
 from lichen.daemon.settings import Settings
 from lichen.kernel.collector import Collector
 from lichen.kernel.identity.identity import Identity
+from lichen.kernel.identity.keyring import LONGEST_TOKEN
 from lichen.kernel.identity.keys import Keys
 from lichen.kernel.identity.secretbox import SecretBox
 from lichen.kernel.kernel import SYSTEM, Kernel
@@ -29,7 +30,8 @@ from lichen.model.state import State
 from lichen.store.memory import MemoryStore
 from lichen.store.sqlite import SqliteStore
 
-ADMIN_TOKEN_SECONDS = 365 * 86400.0
+ADMIN_TOKEN_SECONDS = LONGEST_TOKEN
+"""Of the kubeconfig's token, which every start and every renewal replaces in credentials.json."""
 PROCESS_TOKEN_SECONDS = 86400.0
 RENEW_SECONDS = 6 * 3600.0
 DEMO = "demo"
@@ -72,9 +74,18 @@ class Core:
         for role, (name, groups) in bearers.items():
             token = self.identity.system_token(name, groups, PROCESS_TOKEN_SECONDS)
             write_private(self.settings.tokens_dir / role, token.encode())
+        self._write_admin_token()
         secret = self.settings.tokens_dir / "kernel-to-node"
         if not secret.exists():
             write_private(secret, secrets.token_urlsafe(32).encode())
+
+    def _write_admin_token(self) -> None:
+        """What `lichen up` and `lichen kubeconfig` hand out next."""
+        path = self.settings.access_dir / "credentials.json"
+        if path.exists():
+            held = msgspec.json.decode(path.read_bytes(), type=Credentials)
+            token = self.identity.system_token("system:admin", ("system:masters",), ADMIN_TOKEN_SECONDS)
+            write_private(path, msgspec.json.encode(msgspec.structs.replace(held, admin_token=token)))
 
 
 async def start_core(settings: Settings) -> Core:
@@ -91,6 +102,7 @@ async def start_core(settings: Settings) -> Core:
     password = await identity.bootstrap(session)
     await _first_users(core, session, password)
     core.write_tokens()
+    identity.keyring.rotated.append(core.write_tokens)
     return core
 
 
@@ -124,7 +136,6 @@ async def _first_users(core: Core, session: State, admin_password: str | None) -
     credentials = Credentials(
         admin_password=admin_password,
         demo_password=secrets.token_urlsafe(18),
-        admin_token=core.identity.system_token("system:admin", ("system:masters",), ADMIN_TOKEN_SECONDS),
     )
     await core.identity.set_password(DEMO, credentials.demo_password)
     write_private(path, msgspec.json.encode(credentials))

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, EventType, State
 
@@ -108,3 +109,20 @@ class Store(State, Protocol):
 
 class Access(Authenticator, Authorizer, Protocol):
     """Both questions, answered by one (`kernel.identity.Identity`)."""
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """An Access whose tokens others can verify by themselves."""
+
+    def jwks(self) -> Object:
+        """The public keys of its tokens, as a JSON Web Key Set."""
+        ...
+
+    def issuer(self) -> str:
+        """What its tokens name as their issuer."""
+        ...
+
+    def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
+        """None: the caller may ask for that path; else why not."""
+        ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import jwt
 import pytest_asyncio
 
 from lichen.apis.kubernetes.app import create_app
@@ -28,6 +29,12 @@ class Cloud:
 
     def kubectl(self, name: str, token: str) -> Kubectl:
         return Kubectl(self.folder / name, self.url, self.certificate, token)
+
+    async def status(self, path: str) -> int:
+        """What somebody without a credential gets."""
+        connector = aiohttp.TCPConnector(ssl=trusting(self.certificate))
+        async with aiohttp.ClientSession(self.url, connector=connector) as session, session.get(path) as answer:
+            return answer.status
 
     async def token(self, user: str, password: str, **scope: str) -> str:
         """Through the virtual kind Token, as anyone may."""
@@ -104,3 +111,20 @@ async def test_acting_as_another_shows_what_they_may(cloud: Cloud) -> None:
     assert "cannot impersonate" in await robot.fails(*pods, "--as=bob")
     assert "cannot impersonate" in await robot.fails(*pods, "--as=x", "--as-group=system:masters")
     assert "items" in await admin.ok(*pods, "--as=x", "--as-group=system:masters")
+
+
+async def test_whoever_is_shown_a_token_verifies_it_by_the_published_keys(cloud: Cloud) -> None:
+    admin = await admin_of(cloud)
+    await admin.ok("create", "serviceaccount", "robot")
+    token = (await admin.ok("create", "token", "robot", "--audience=vault")).strip()
+    robot = cloud.kubectl("robot", (await admin.ok("create", "token", "robot")).strip())
+    about = json.loads(await robot.ok("get", "--raw", "/.well-known/openid-configuration"))
+    keys = jwt.PyJWKSet.from_dict(json.loads(await robot.ok("get", "--raw", "/openid/v1/jwks")))
+    assert about["jwks_uri"] == about["issuer"] + "/openid/v1/jwks"
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, algorithms=["ES256"], audience="vault", issuer=about["issuer"])
+    assert claims["sub"] == "system:serviceaccount:default:robot"
+    assert await cloud.status("/openid/v1/jwks") == 403
+    discovery = "--clusterrole=system:service-account-issuer-discovery"
+    await admin.ok("create", "clusterrolebinding", "verifiers", discovery, "--group=system:unauthenticated")
+    assert await cloud.status("/openid/v1/jwks") == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,20 @@ ALWAYS: dict[str, dict[str, Any]] = {
         "admin_domain_name": "Default",
         "tempest_roles": "member",
     },
-    "identity": {"auth_version": "v3", "region": "RegionOne", "default_domain_id": "default"},
+    "identity": {
+        "auth_version": "v3",
+        "region": "RegionOne",
+        "default_domain_id": "default",
+        "user_lockout_failure_attempts": 2,
+        "user_lockout_duration": 5,
+        "user_unique_last_password_count": 2,
+    },
     "identity-feature-enabled": {
         "trust": True,
         "application_credentials": True,
         "access_rules": True,
         "project_tags": True,
-        "security_compliance": False,
+        "security_compliance": True,
         "domain_specific_drivers": False,
     },
     "compute": {"build_interval": 1, "build_timeout": 90, "max_microversion": "2.100", "min_compute_nodes": 2},
@@ -54,7 +62,11 @@ ALWAYS: dict[str, dict[str, Any]] = {
 
 
 def configuration(here: Here, workspace: Path) -> str:
-    """The file's text. Makes the two images that servers boot from."""
+    """The file's text. Makes the two images that servers boot from; gives the domain the rules that are tested."""
+    rules = {"lockoutAttempts": 2, "lockoutSeconds": 5, "uniqueLast": 2}
+    patch = json.dumps({"spec": {"passwordRules": rules}})
+    done = here.run("kubectl", "patch", "domain", "default", "--type=merge", "-p", patch)
+    assert done.code == 0, done.err
     admin = here.sdk("admin", "admin")
     sections = {name: dict(values) for name, values in ALWAYS.items()}
     url = f"{here.facts.openstack_url}/identity/v3"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lichen.kernel.identity.keys import Keys
+from lichen.kernel.identity.keys import Keys, jwk_of
 from lichen.kernel.identity.mirror import Mirror
 from lichen.kernel.identity.passwords import Cost, Passwords
 from lichen.kernel.identity.rules import RuleSet
@@ -35,7 +35,7 @@ def test_keys_are_made_once_and_are_ours_alone(tmp_path: Path):
         ("tokens.pem", 0o600),
     ]
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert set(first.jwks()["keys"][0]) == {"kty", "crv", "use", "alg", "kid", "x", "y"}
+    assert set(jwk_of(first.key_id, first.signing.public_key())) == {"kty", "crv", "use", "alg", "kid", "x", "y"}
 
 
 def test_only_secrets_are_sealed_and_only_our_key_opens_them():

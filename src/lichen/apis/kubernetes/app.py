@@ -34,7 +34,7 @@ class _App:
     def __init__(self, kernel: Any, node_app: NodeApp) -> None:
         self._kernel = kernel
         self._node_app = node_app
-        self._documents = Documents(kernel.catalog)
+        self._documents = Documents(kernel.catalog, kernel.access)
         self._access = AccessLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,15 +14,19 @@ from lichen.apis.kubernetes.openapi import OpenAPI
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.respond import JSON_TYPE, send_object, send_raw
 from lichen.apis.kubernetes.wire import encode
+from lichen.kernel.access import Publishing
 from lichen.kinds.catalog import Catalog
 from lichen.model.data import Object
-from lichen.model.errors import Forbidden, MethodNotAllowed
+from lichen.model.errors import Forbidden, MethodNotAllowed, NotFound
 from lichen.model.state import Caller
 
 _HEALTH = frozenset(("/healthz", "/livez", "/readyz"))
 _DISCOVERY_TYPE = (b"content-type", b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
 _PROTO_TYPE = (b"content-type", b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
 _PUBLIC = frozenset(("/version", *_HEALTH))
+_JWKS = "/openid/v1/jwks"
+_ISSUER = ("/.well-known/openid-configuration", _JWKS)
+_AN_HOUR = (b"cache-control", b"public, max-age=3600")
 
 
 def version() -> Object:
@@ -43,8 +47,10 @@ def version() -> Object:
 class Documents:
     """Answers for paths outside of the objects. Each body is built once for each state of the catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, access: object = None) -> None:
+        """access: publishes the keys of tokens, if it is `Publishing`."""
         self._catalog = catalog
+        self._access = access
         self._openapi = OpenAPI(catalog)
         self._groups: discovery.Groups = {}
         self._aggregated: dict[bool, bytes] = {}
@@ -70,6 +76,9 @@ class Documents:
         if path.partition("/")[0] == "" and "/" + path.split("/")[1] in _PUBLIC:
             await self._public(request, path)
             return True
+        if path in _ISSUER:
+            await self._issuer(request, caller, path)
+            return True
         if "system:unauthenticated" in caller.groups:
             raise Forbidden(f'forbidden: User "{caller.name}" cannot get path "{path}"')
         await self._document(request, path)
@@ -80,6 +89,27 @@ class Documents:
             await send_object(request, version(), Form.JSON)
         else:
             await send_raw(request, b"ok", 200, ((b"content-type", b"text/plain; charset=utf-8"),))
+
+    async def _issuer(self, request: Request, caller: Caller, path: str) -> None:
+        """By which whoever is shown a token of ours verifies it without asking us."""
+        access = self._access
+        if not isinstance(access, Publishing):
+            raise NotFound("the server could not find the requested resource")
+        if access.refusal_of_path(caller, "get", path) is not None:
+            raise Forbidden(f'forbidden: User "{caller.name}" cannot get path "{path}"')
+        if path == _JWKS:
+            await send_raw(
+                request, encode(access.jwks()), 200, ((b"content-type", b"application/jwk-set+json"), _AN_HOUR)
+            )
+            return
+        about = {
+            "issuer": access.issuer(),
+            "jwks_uri": access.issuer() + _JWKS,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        }
+        await send_raw(request, encode(about), 200, ((b"content-type", b"application/json"), _AN_HOUR))
 
     async def _document(self, request: Request, path: str) -> None:
         if path == "/openapi/v2":
@@ -153,7 +183,7 @@ def _tag(body: bytes) -> bytes:
 
 def _is_document(path: str) -> bool:
     first = path.split("/")[1]
-    return first in ("", "api", "apis", "openapi", "version") or "/" + first in _HEALTH
+    return path in _ISSUER or first in ("", "api", "apis", "openapi", "version") or "/" + first in _HEALTH
 
 
 def _paths(groups: discovery.Groups) -> list[str]:
@@ -161,7 +191,7 @@ def _paths(groups: discovery.Groups) -> list[str]:
     for group, versions in groups.items():
         if group:
             paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
-    return [*paths, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+    return [*_ISSUER, *paths, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
 
 
 def _architecture() -> str:

@@ -10,13 +10,18 @@ from collections.abc import Awaitable, Callable
 from lichen.kernel.admission import Request
 from lichen.kernel.identity.credentials import secret_name
 from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_id, project_name
+from lichen.kernel.identity.lockout import kept_name as lockout_name
 from lichen.kernel.identity.mirror import Index
+from lichen.kernel.identity.password_rules import check_options, check_rules
 from lichen.kinds.builtin import NAMESPACE, SECRET
 from lichen.kinds.identity.application_credential import AccessRule, ApplicationCredential
 from lichen.kinds.identity.catalog import CatalogEndpoint, CatalogService, PolicyDocument, Region
 from lichen.kinds.identity.credential import Credential
-from lichen.kinds.identity.domain import Domain
+from lichen.kinds.identity.domain import Domain, PasswordRules
+from lichen.kinds.identity.domain_config import DomainConfig
+from lichen.kinds.identity.endpoint_group import EndpointAssociation, EndpointGroup
 from lichen.kinds.identity.group import Group
+from lichen.kinds.identity.limit import Limit, RegisteredLimit
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
 from lichen.kinds.identity.trust import Trust
@@ -28,6 +33,8 @@ from lichen.model.meta import is_deleting, name_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import State
 
+SHOWN = (EndpointGroup.KIND, CatalogEndpoint.KIND)
+"""Their associations with projects go with them."""
 NAMED = (User.KIND, Group.KIND, Role.KIND, Domain.KIND, NAMESPACE)
 ALL_VERBS = ("create", "update", "delete")
 
@@ -49,7 +56,7 @@ class SeenAtOnce:
 class Identities:
     """Fills ids and names; keeps a name in its domain to one thing; removes what depends on what is deleted."""
 
-    kinds: tuple[Kind, ...] | None = (*NAMED, RoleAssignment.KIND)
+    kinds: tuple[Kind, ...] | None = (*NAMED, RoleAssignment.KIND, *SHOWN)
     verbs: tuple[str, ...] = ALL_VERBS
 
     def __init__(self, directory: Directory, state: State | None = None) -> None:
@@ -61,6 +68,8 @@ class Identities:
     async def admit(self, request: Request) -> None:
         if request.verb == "delete":
             await self._admit_delete(request)
+        elif request.kind in SHOWN:
+            return
         elif request.kind == RoleAssignment.KIND:
             self._check_assignment(request.object["spec"])
             if request.name != RoleAssignment.of(request.object).spec.handle():
@@ -68,6 +77,7 @@ class Identities:
         else:
             if request.kind != NAMESPACE:
                 _fill(request)
+                _check_rules(request)
                 self._check_id(request)
             self._claim_name(request)
 
@@ -176,6 +186,18 @@ class Identities:
                 await self._delete(request, kind, name_of(obj))
                 await directory.refresh(kind, name_of(obj))
 
+    async def _remove_given(self, request: Request, id: str) -> None:
+        """What was said of a project, a domain, an endpoint or a group of them."""
+        directory = self._directory
+        for kind, index in (
+            (EndpointAssociation.KIND, directory.endpoint_associations_by_part),
+            (DomainConfig.KIND, directory.domain_configs_by_part),
+            (Limit.KIND, directory.limits_by_part),
+        ):
+            for obj in list(index.all(id)):
+                await self._delete(request, kind, name_of(obj))
+                await directory.refresh(kind, name_of(obj))
+
     async def _delete(self, request: Request, kind: Kind, name: str) -> None:
         try:
             await (self._state or request.state).delete(kind, name)
@@ -190,10 +212,13 @@ class Identities:
             await self._directory.refresh(RoleAssignment.KIND, name_of(assignment))
         if id and request.kind in (User.KIND, NAMESPACE):
             await self._remove_delegations(request, id)
+        if id and request.kind in (Domain.KIND, NAMESPACE, *SHOWN):
+            await self._remove_given(request, id)
         if id and request.kind == Domain.KIND:
             await self._remove_content(request, id)
         if request.kind == User.KIND:
-            await _delete(request, SECRET, secret_name(name_of(gone)), SYSTEM_NAMESPACE)
+            for secret in (secret_name(name_of(gone)), lockout_name(name_of(gone))):
+                await _delete(request, SECRET, secret, SYSTEM_NAMESPACE)
             for group in self._directory.groups_by_user.all(id):
                 users = [user for user in group["spec"]["users"] if user != id]
                 await request.state.patch(Group.KIND, name_of(group), "", {"spec": {"users": users}})
@@ -209,7 +234,10 @@ async def _delete(request: Request, kind: Kind, name: str, namespace: str = "") 
 class CatalogIds:
     """What operators put into the catalog has an id: the one they chose, if it is free, or a fresh one."""
 
-    kinds: tuple[Kind, ...] | None = (Region.KIND, CatalogService.KIND, CatalogEndpoint.KIND, PolicyDocument.KIND)
+    kinds: tuple[Kind, ...] | None = (
+        Region.KIND, CatalogService.KIND, CatalogEndpoint.KIND, PolicyDocument.KIND, EndpointGroup.KIND,
+        RegisteredLimit.KIND, Limit.KIND,
+    )  # fmt: skip
     verbs: tuple[str, ...] = ("create",)
 
     async def admit(self, request: Request) -> None:
@@ -231,6 +259,15 @@ def _fill(request: Request) -> None:
         raise BadRequest(f"spec.displayName: at most {limit} characters.")
     if request.kind in (User.KIND, Group.KIND):
         spec["domainId"] = spec.get("domainId") or "default"
+
+
+def _check_rules(request: Request) -> None:
+    """BadRequest: rules for passwords that cannot hold, or options that nobody would heed."""
+    spec, old = request.object["spec"], ((request.old or {}).get("spec") or {})
+    if request.kind == User.KIND and spec.get("options") != old.get("options"):
+        check_options(spec.get("options") or {})
+    if request.kind == Domain.KIND and spec.get("passwordRules"):
+        check_rules(Domain.of(request.object).spec.password_rules or PasswordRules())
 
 
 def _full_name(kind: Kind, obj: Object) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from lichen.kernel.identity.tokens import Scope
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.domain import Domain
+from lichen.kinds.identity.limit import Limit
 from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
@@ -112,6 +113,9 @@ class Authorizer:
             return False
         if kind == Domain.KIND and not name and caller.domain_id:
             return _terms(fields).get("spec.id") == caller.domain_id
+        if kind == Limit.KIND and not name:
+            mine = {"spec.projectId": caller.project_id, "spec.domainId": caller.scope_domain_id}
+            return any(id and _terms(fields).get(field) == id for field, id in mine.items())
         if kind in (User.KIND, NAMESPACE, Domain.KIND):
             return verb == "get" and bool(caller.user_id) and self._is_ones_own(caller, kind, name)
         if kind == SubnetPool.KIND:

@@ -14,6 +14,8 @@ from lichen.model.kind import Kind, new_object
 ROLE_TO_CLUSTER_ROLE = {"manager": "admin", "member": "edit", "reader": "view"}
 CLOUD_READER = "system:cloud-reader"
 """What `reader` on the system stands for: all but Secrets, of everyone."""
+ISSUER_DISCOVERY = "system:service-account-issuer-discovery"
+"""To verify tokens by themselves. Bind it to Group system:unauthenticated for verifiers outside of the cloud."""
 READ = ["get", "list", "watch"]
 WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
@@ -44,6 +46,7 @@ def cluster_roles() -> list[Object]:
         _role("system:aggregate-to-admin", _admin_rules(), ("admin",)),
         _role("system:basic-user", _basic_rules()),
         _role("system:discovery", [_paths("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*")]),
+        _role(ISSUER_DISCOVERY, [_paths("/.well-known/openid-configuration", "/openid/v1/jwks", "/openid/v1/jwks/")]),
         _role("system:public-info-viewer", [_paths("/healthz", "/livez", "/readyz", "/version", "/version/")]),
         _role(CLOUD_READER, _cloud_reader_rules()),
         _role("system:node", _node_rules()),
@@ -58,6 +61,7 @@ def cluster_role_bindings() -> list[Object]:
         _binding("system:basic-user", "Group", "system:authenticated"),
         _binding("system:discovery", "Group", "system:authenticated"),
         _binding("system:public-info-viewer", "Group", "system:authenticated", "system:unauthenticated"),
+        _binding(ISSUER_DISCOVERY, "Group", "system:serviceaccounts"),
         _binding("system:node", "Group", "system:nodes"),
         _binding("system:lichen-controllers", "User", "system:lichen-controllers"),
     ]
@@ -129,7 +133,11 @@ def _basic_rules() -> list[Object]:
             ],
             ["create"],
         ),
-        rule(["identity.lichen.dev"], ["roles", "regions", "catalogservices", "catalogendpoints"], READ),
+        rule(
+            ["identity.lichen.dev"],
+            ["roles", "regions", "catalogservices", "catalogendpoints", "registeredlimits"],
+            READ,
+        ),
         rule(["compute.lichen.dev"], ["flavors", "zones"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["storage.k8s.io"], ["storageclasses"], READ),

@@ -16,9 +16,13 @@ from lichen.kinds.identity.application_credential import AccessRule, Application
 from lichen.kinds.identity.catalog import CatalogEndpoint, CatalogService
 from lichen.kinds.identity.credential import Credential
 from lichen.kinds.identity.domain import Domain
+from lichen.kinds.identity.domain_config import DomainConfig
+from lichen.kinds.identity.endpoint_group import EndpointAssociation, EndpointGroup
 from lichen.kinds.identity.group import Group
+from lichen.kinds.identity.limit import Limit
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
+from lichen.kinds.identity.signing_key import SigningKey
 from lichen.kinds.identity.token import RevokedToken
 from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
@@ -36,6 +40,7 @@ class Directory:
     """Mirrors of what identity depends on, with the indexes it looks things up by."""
 
     def __init__(self, store: State) -> None:
+        self.keys_changed = asyncio.Event()
         self.generation = 0
         self.rights = 0
         self._store = store
@@ -48,6 +53,10 @@ class Directory:
 
     def _people_changed(self) -> None:
         self.generation += 1
+
+    def _keys_moved(self) -> None:
+        self.generation += 1
+        self.keys_changed.set()
 
     def _rights_changed(self) -> None:
         self.rights += 1
@@ -65,6 +74,7 @@ class Directory:
         self.projects = self._mirror(store, builtin.NAMESPACE, moved)
         self.service_accounts = self._mirror(store, builtin.SERVICE_ACCOUNT, moved)
         self.revoked = self._mirror(store, RevokedToken.KIND, moved)
+        self.signing_keys = self._mirror(store, SigningKey.KIND, self._keys_moved)
         self.users_by_id, self.users_by_name = self.users.index(_id), self.users.index(_name_in_domain)
         self.groups_by_id, self.groups_by_name = self.groups.index(_id), self.groups.index(_name_in_domain)
         self.groups_by_user = self.groups.index(lambda o: set(o.get("spec", {}).get("users") or []))
@@ -85,6 +95,14 @@ class Directory:
         self.credentials = self._mirror(store, Credential.KIND, _nothing)
         self.services = self._mirror(store, CatalogService.KIND, _nothing)
         self.endpoints = self._mirror(store, CatalogEndpoint.KIND, _nothing)
+        self.endpoint_groups = self._mirror(store, EndpointGroup.KIND, _nothing)
+        self.endpoint_associations = self._mirror(store, EndpointAssociation.KIND, _nothing)
+        self.domain_configs = self._mirror(store, DomainConfig.KIND, _nothing)
+        self.limits = self._mirror(store, Limit.KIND, _nothing)
+        self.endpoint_groups_by_id = self.endpoint_groups.index(_id)
+        self.endpoint_associations_by_part = self.endpoint_associations.index(_places)
+        self.domain_configs_by_part = self.domain_configs.index(_places)
+        self.limits_by_part = self.limits.index(_places)
         self.application_credentials_by_id = self.application_credentials.index(_id)
         self.trusts_by_id = self.trusts.index(_id)
         self.application_credentials_by_part = self.application_credentials.index(_delegation_parts)
@@ -231,6 +249,12 @@ def _delegation_parts(obj: Object) -> Iterator[str]:
     """Users and project that a credential or trust depends on."""
     spec = obj["spec"]
     return (spec[part] for part in ("userId", "trustorUserId", "trusteeUserId", "projectId") if spec.get(part))
+
+
+def _places(obj: Object) -> Iterator[str]:
+    """Whatever an object of the catalog, a limit or a configuration is for, so that it goes when that goes."""
+    spec = obj["spec"]
+    return (spec[part] for part in ("projectId", "domainId", "endpointId", "groupId", "serviceId") if spec.get(part))
 
 
 def _subjects(obj: Object) -> list[str]:

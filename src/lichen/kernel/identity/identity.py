@@ -20,14 +20,16 @@ from lichen.kernel.identity.bootstrap import Bootstrap
 from lichen.kernel.identity.credentials import Credentials
 from lichen.kernel.identity.delegation import Delegations
 from lichen.kernel.identity.directory import Directory
+from lichen.kernel.identity.domain_configs import DomainConfigs
 from lichen.kernel.identity.guards import ImagesKeepTheirBytes, NodesKeepToTheirOwn, NoEscalation, SharingIsForAdmins
+from lichen.kernel.identity.keyring import Keyring
 from lichen.kernel.identity.keys import Keys
 from lichen.kernel.identity.login import LIFETIME, Login
 from lichen.kernel.identity.nodes import NodeReads
 from lichen.kernel.identity.passwords import Cost, Passwords
 from lichen.kernel.identity.reviews import Reviews
 from lichen.kernel.identity.service_accounts import ServiceAccountTokens
-from lichen.kernel.identity.tokens import Tokens
+from lichen.kernel.identity.tokens import ISSUER, Tokens
 from lichen.kernel.virtual import VirtualKinds
 from lichen.kinds import builtin
 from lichen.kinds.identity.credential import CredentialDisclosure
@@ -52,9 +54,11 @@ class Identity:
     ) -> None:
         now: Clock = clock or SystemClock()
         self.keys = keys
+        self._store = store
         self.directory = Directory(store)
         self.authorizer = Authorizer(self.directory)
-        self._tokens = Tokens(keys, now)
+        self.keyring = Keyring(store, self.directory, keys, now)
+        self._tokens = Tokens(self.keyring, now)
         self._authenticator = Authenticator(self._tokens, self.directory, now)
         self._passwords = Passwords(keys.digest, now, cost)
         self._credentials = Credentials(store, self.directory, self._passwords, now)
@@ -70,8 +74,10 @@ class Identity:
     async def start(self) -> None:
         """Load who is who and who may what, and follow it."""
         await self.directory.start()
+        await self.keyring.start()
 
     async def stop(self) -> None:
+        await self.keyring.stop()
         await self.directory.stop()
         self._passwords.close()
 
@@ -113,7 +119,7 @@ class Identity:
         virtual.register(TokenInspection.KIND, login.inspect)
         virtual.register(TokenRevocation.KIND, login.revoke)
         virtual.register(ScopeReview.KIND, login.scopes)
-        virtual.register(PasswordChange.KIND, self._credentials.change)
+        virtual.register(PasswordChange.KIND, self._credentials.change, public=True)
         virtual.register(CredentialDisclosure.KIND, self._delegations.disclose)
         virtual.register(builtin.TOKEN_REVIEW, reviews.token)
         virtual.register(builtin.SELF_SUBJECT_REVIEW, reviews.myself)
@@ -130,6 +136,8 @@ class Identity:
             Identities(self.directory, state),
             CatalogIds(),
             self._delegations,
+            self.keyring,
+            DomainConfigs(self._store, self.directory),
             NoEscalation(self.authorizer),
             SharingIsForAdmins(),
             ImagesKeepTheirBytes(),
@@ -149,4 +157,8 @@ class Identity:
 
     def jwks(self) -> Object:
         """The public keys of our tokens."""
-        return self.keys.jwks()
+        return self.keyring.jwks()
+
+    def issuer(self) -> str:
+        """What our tokens name as their issuer."""
+        return ISSUER

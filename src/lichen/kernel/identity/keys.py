@@ -33,7 +33,7 @@ class Keys:
     def load(cls, folder: Path) -> Keys:
         """The keys in `folder` (mode 0700), made at the first start. OSError: it cannot be read or written."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pem = _load_or_make(folder / SIGNING_KEY, _new_signing_pem)
+        pem = _load_or_make(folder / SIGNING_KEY, new_signing_pem)
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise OSError(f"{folder / SIGNING_KEY} holds no EC key")
@@ -47,20 +47,24 @@ class Keys:
     @property
     def key_id(self) -> str:
         """Names the signing key in a token's header."""
-        public = self.signing.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return hashlib.sha256(public).hexdigest()[:16]
-
-    def jwks(self) -> Object:
-        """The public half as a JSON Web Key Set, for whoever wants to verify our tokens."""
-        numbers = self.signing.public_key().public_numbers()
-        x, y = (_base64url(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
-        key = {"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.key_id, "x": x, "y": y}
-        return {"keys": [key]}
+        return key_id_of(self.signing.public_key())
 
 
-def _new_signing_pem() -> bytes:
+def key_id_of(key: ec.EllipticCurvePublicKey) -> str:
+    """The same for the same key."""
+    public = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+def jwk_of(id: str, key: ec.EllipticCurvePublicKey) -> Object:
+    """A public key as a JSON Web Key, for whoever wants to verify our tokens."""
+    numbers = key.public_numbers()
+    x, y = (_base64url(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": id, "x": x, "y": y}
+
+
+def new_signing_pem() -> bytes:
+    """A fresh private key."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

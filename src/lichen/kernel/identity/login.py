@@ -24,6 +24,7 @@ from lichen.kinds.identity.token import (
     PasswordLogin,
     RevokedToken,
     ScopeReview,
+    ShownEndpoints,
     ThroughTrust,
     Token,
     TokenInspection,
@@ -133,7 +134,11 @@ class Login:
     # --- who asks ---
 
     def _parent(self, token: str) -> Claims:
-        claims = self._authenticator.claims_of(token)
+        """The token to exchange. NotFound, as upstream: it does not hold (any more)."""
+        try:
+            claims = self._authenticator.claims_of(token)
+        except Unauthorized:
+            raise NotFound("Could not find token.") from None
         if claims.lichen != "user":
             raise Unauthorized(REFUSED)
         return claims
@@ -180,6 +185,7 @@ class Login:
         user = self._authenticator.live_user(user["spec"]["id"])
         if times.to_seconds(user["spec"].get("tokensValidAfter", "")) > began:
             raise Unauthorized(REFUSED)
+        self._credentials.check_expiry(user)
         return user
 
     def _named_user(self, login: PasswordLogin) -> Object | None:
@@ -273,6 +279,7 @@ class Login:
             audit_ids=[claims.jti, *claims.parents],
             methods=claims.methods,
             user=self._named(claims.sub, display_name(user), user["spec"].get("domainId") or "default"),
+            password_expires_at=user["spec"].get("passwordExpiresAt", ""),
             project=self._project(claims.scope.project),
             domain=self._domain(claims.scope.domain),
             system=claims.scope.system,
@@ -285,6 +292,7 @@ class Login:
             restricted=bool(claims.app) and not self._credential_spec(claims.app).get("unrestricted", False),
             trust=self._through_trust(claims.trust),
             services=self._services(),
+            shown=self._shown(claims.scope.project),
         )
 
     def _credential_spec(self, id: str) -> Object:
@@ -320,6 +328,16 @@ class Login:
             for spec in (o["spec"] for o in self._directory.services.items.values())
             if spec.get("enabled", True)
         ]  # fmt: skip
+
+    def _shown(self, project_id: str) -> ShownEndpoints | None:
+        held = [a["spec"] for a in self._directory.endpoint_associations_by_part.all(project_id)] if project_id else []
+        if not held:
+            return None
+        groups = (self._directory.endpoint_groups_by_id.one(a["groupId"]) for a in held if a.get("groupId"))
+        return ShownEndpoints(
+            endpoint_ids=[a["endpointId"] for a in held if a.get("endpointId")],
+            filters=[group["spec"]["filters"] for group in groups if group],
+        )
 
     def _named(self, id: str, name: str, domain_id: str) -> Named:
         return Named(id=id, name=name, domain_id=domain_id, domain_name=self._directory.domain_name(domain_id))

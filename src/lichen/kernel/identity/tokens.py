@@ -17,7 +17,7 @@ import jwt
 import msgspec
 
 from lichen.kernel.access import Clock
-from lichen.kernel.identity.keys import Keys
+from lichen.kernel.identity.keyring import Keyring
 from lichen.model.errors import Unauthorized
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -61,47 +61,51 @@ def new_audit_id() -> str:
 class Tokens:
     """Signs and verifies. Verified tokens are remembered by digest, so that a busy client pays for ECDSA once."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    def __init__(self, keys: Keyring, clock: Clock) -> None:
         self._clock = clock
-        self._signing = keys.signing
-        self._public = keys.signing.public_key()
-        self._header = {"kid": keys.key_id}
-        self._verified: dict[bytes, Claims] = {}
+        self._keys = keys
+        self._verified: dict[bytes, tuple[Claims, str]] = {}
 
     def sign(self, claims: Claims) -> str:
         """The token. What we sign we need not verify again."""
+        key_id, private = self._keys.signing
         payload: dict[str, Any] = msgspec.to_builtins(claims)
-        token = jwt.encode({"iss": ISSUER, **payload}, self._signing, algorithm="ES256", headers=self._header)
-        self._remember(digest_of(token), claims)
+        token = jwt.encode({"iss": ISSUER, **payload}, private, algorithm="ES256", headers={"kid": key_id})
+        self._remember(digest_of(token), claims, key_id)
         return token
 
     def verify(self, token: str, digest: bytes) -> Claims:
-        """What a token says, if we signed it and it has not expired. Unauthorized."""
-        claims = self._verified.get(digest)
-        if claims is None:
-            claims = self._check(token)
-            self._remember(digest, claims)
+        """What a token says, if a key of ours that is still accepted signed it, and it has not expired.
+        Unauthorized."""
+        claims, key_id = self._verified.get(digest) or self._check(token)
         if claims.exp <= self._clock.now():
             self._verified.pop(digest, None)
             raise Unauthorized("The token has expired.")
+        if self._keys.public(key_id) is None:
+            raise Unauthorized("The token is not valid.")
+        self._remember(digest, claims, key_id)
         return claims
 
-    def _check(self, token: str) -> Claims:
+    def _check(self, token: str) -> tuple[Claims, str]:
         if len(token) > MAX_LENGTH:
             raise Unauthorized("The token is not valid.")
         try:
             # Times are checked against our own clock, which can be driven.
             options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
-            payload = jwt.decode(token, self._public, algorithms=["ES256"], issuer=ISSUER, options=options)
-            return msgspec.convert(payload, Claims)
+            key_id = str(jwt.get_unverified_header(token).get("kid"))
+            public = self._keys.public(key_id)
+            if public is None:
+                raise Unauthorized("The token is not valid.")
+            payload = jwt.decode(token, public, algorithms=["ES256"], issuer=ISSUER, options=options)
+            return msgspec.convert(payload, Claims), key_id
         except (jwt.PyJWTError, msgspec.ValidationError, ValueError, UnicodeError, RecursionError):
             raise Unauthorized("The token is not valid.") from None
 
-    def _remember(self, digest: bytes, claims: Claims) -> None:
+    def _remember(self, digest: bytes, claims: Claims, key_id: str) -> None:
         if len(self._verified) >= REMEMBERED:
             for old in list(self._verified)[: REMEMBERED // 4]:
                 del self._verified[old]
-        self._verified[digest] = claims
+        self._verified[digest] = claims, key_id
 
 
 def digest_of(token: str) -> bytes:

@@ -66,6 +66,13 @@ class ListedService(Data):
     endpoints: list[ListedEndpoint] = field("Where it answers.", default_factory=list)
 
 
+class ShownEndpoints(Data):
+    """What of the catalog a project is shown, if not all (OS-EP-FILTER)."""
+
+    endpoint_ids: list[str] = field("Endpoints, by id.", default_factory=list)
+    filters: list[dict[str, str]] = field("Endpoint groups: what their endpoints have.", default_factory=list)
+
+
 class ThroughTrust(Data):
     """The trust that a token was made through."""
 
@@ -84,6 +91,7 @@ class TokenStatus(Data):
     audit_ids: list[str] = field("Its audit id, and that of the token it came from.", default_factory=list)
     methods: list[str] = field("How the user proved itself.", default_factory=list)
     user: Named | None = field("Whose.", default=None)
+    password_expires_at: str = field("When the user's password must be changed.", default="")
     project: Named | None = field("For which project.", default=None)
     domain: Named | None = field("For which domain.", default=None)
     system: bool = field("For the system.", default=False)
@@ -92,6 +100,7 @@ class TokenStatus(Data):
     restricted: bool = field("That credential may make no others.", default=False)
     trust: ThroughTrust | None = field("Through which trust.", default=None)
     services: list[ListedService] = field("What the catalog has beside the cloud's own services.", default_factory=list)
+    shown: ShownEndpoints | None = field("What of the catalog its project is shown; none: all.", default=None)
 
 
 @kind("tokens", group="identity", namespaced=False, verbs=("create",), subresources=())

@@ -24,6 +24,7 @@ class User(Resource):
             "Project of a token without a scope.", default="", openstack="default_project_id"
         )
         tokens_valid_after: str = field("Tokens issued before are revoked, RFC 3339.", default="")
+        password_expires_at: str = field("When its password must be changed, RFC 3339; empty: never.", default="")
         options: dict[str, bool] = field("Keystone's user options.", default_factory=dict, openstack="options")
         extra: dict[str, str] = field("Further attributes.", default_factory=dict)
 

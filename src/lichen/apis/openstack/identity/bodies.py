@@ -13,6 +13,7 @@ Text = Annotated[str, msgspec.Meta(max_length=65535)]
 Id = Annotated[str, msgspec.Meta(max_length=64)]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^,/]*$")]
+Limit = Annotated[int, msgspec.Meta(ge=-1, le=2147483647)]
 Tags = Annotated[list[Tag], msgspec.Meta(max_length=80)]
 
 
@@ -191,3 +192,35 @@ class TrustBody(msgspec.Struct):
     remaining_uses: int | None = None
     allow_redelegation: bool = False
     redelegation_count: int | None = None
+
+
+class EndpointGroupBody(msgspec.Struct):
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+    filters: EndpointFilters | msgspec.UnsetType = msgspec.UNSET
+
+
+class EndpointFilters(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What an endpoint group's endpoints have in common."""
+
+    service_id: Id | msgspec.UnsetType = msgspec.UNSET
+    region_id: Name | msgspec.UnsetType = msgspec.UNSET
+    interface: Literal["public", "internal", "admin"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class RegisteredLimitBody(msgspec.Struct):
+    service_id: Id | msgspec.UnsetType = msgspec.UNSET
+    region_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    resource_name: Name | msgspec.UnsetType = msgspec.UNSET
+    default_limit: Limit | msgspec.UnsetType = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class LimitBody(msgspec.Struct):
+    service_id: Id | msgspec.UnsetType = msgspec.UNSET
+    region_id: Name | msgspec.UnsetType | None = msgspec.UNSET
+    resource_name: Name | msgspec.UnsetType = msgspec.UNSET
+    project_id: Id | msgspec.UnsetType | None = msgspec.UNSET
+    domain_id: Id | msgspec.UnsetType | None = msgspec.UNSET
+    resource_limit: Limit | msgspec.UnsetType = msgspec.UNSET
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET

@@ -11,6 +11,7 @@ import msgspec
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.identity import bodies
 from lichen.apis.openstack.identity.common import changes, everything, links, listed, named
+from lichen.apis.openstack.identity.filtering import filtered
 from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.routing import Service
@@ -30,11 +31,16 @@ REGION_FIELDS = {"description": "description", "parent_region_id": "parentId"}
 NOUNS = {CatalogService.KIND: "service", CatalogEndpoint.KIND: "endpoint", Region.KIND: "region"}
 
 
-def catalog(req: Request, added: Iterable[Object] = ()) -> list[Object]:
-    """What a token's document carries; added: services that were put in by hand, as a token's status has them."""
+def catalog(req: Request, status: Object) -> list[Object]:
+    """What a token's document carries. status: the token's, with the services that were put in by hand, and what of
+    all of them its project is shown."""
+    return filtered(_whole(req, status.get("services") or ()), status.get("shown"))
+
+
+def _whole(req: Request, added: Iterable[Object]) -> list[Object]:
     own = [
         {
-            "id": _id(service.type),
+            "id": id_of(service.type),
             "type": service.type,
             "name": service.name,
             "endpoints": [_endpoint(req, service, interface) for interface in INTERFACES],
@@ -64,7 +70,7 @@ async def show_catalog(req: Request) -> Reply:
     kind = TokenInspection.KIND
     bare = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, "spec": spec}
     status = (await req.state.create(kind, bare))["status"]
-    return Reply({"catalog": catalog(req, status.get("services") or ()), "links": {"self": req.this_url()}})
+    return Reply({"catalog": catalog(req, status), "links": {"self": req.this_url()}})
 
 
 async def list_services(req: Request) -> Reply:
@@ -75,7 +81,7 @@ async def list_services(req: Request) -> Reply:
 
 async def show_service(req: Request, service_id: str) -> Reply:
     for service in req.dialect.services:
-        if _id(service.type) == service_id:
+        if id_of(service.type) == service_id:
             return Reply({"service": _service(req, service)})
     return Reply({"service": _added_service(req, await _find(req, CatalogService.KIND, service_id))})
 
@@ -89,14 +95,14 @@ async def create_service(req: Request) -> Reply:
 
 
 async def update_service(req: Request, service_id: str) -> Reply:
-    _refuse_own(_id(s.type) == service_id for s in req.dialect.services)
+    _refuse_own(id_of(s.type) == service_id for s in req.dialect.services)
     spec = _spec(await req.json("service", bodies.ServiceBody), SERVICE_FIELDS)
     return Reply({"service": _added_service(req, await _patch(req, CatalogService.KIND, service_id, spec))})
 
 
 async def delete_service(req: Request, service_id: str) -> Reply:
     """Its endpoints go with it."""
-    _refuse_own(_id(s.type) == service_id for s in req.dialect.services)
+    _refuse_own(id_of(s.type) == service_id for s in req.dialect.services)
     service = await _find(req, CatalogService.KIND, service_id)
     for endpoint in await everything(req, CatalogEndpoint.KIND):
         if endpoint["spec"]["serviceId"] == service_id:
@@ -105,11 +111,15 @@ async def delete_service(req: Request, service_id: str) -> Reply:
     return no_content()
 
 
+async def all_endpoints(req: Request) -> list[Object]:
+    """This cloud's own, and those that were put beside them."""
+    return [*_endpoints(req), *(_added_endpoint(req, o) for o in await everything(req, CatalogEndpoint.KIND))]
+
+
 async def list_endpoints(req: Request) -> Reply:
-    added = [_added_endpoint(req, o) for o in await everything(req, CatalogEndpoint.KIND)]
     found = [
         e
-        for e in (*_endpoints(req), *added)
+        for e in await all_endpoints(req)
         if req.arg("interface", e["interface"]) == e["interface"]
         and req.arg("service_id", e["service_id"]) == e["service_id"]
         and (req.arg("region_id") or req.arg("region") or e["region_id"]) == e["region_id"]
@@ -129,7 +139,7 @@ async def create_endpoint(req: Request) -> Reply:
     if not (body.service_id and body.url and body.interface):
         raise BadRequest("Invalid input: 'service_id', 'interface' and 'url' are required properties.")
     await _check_region(req, body)
-    if all(_id(s.type) != body.service_id for s in req.dialect.services):
+    if all(id_of(s.type) != body.service_id for s in req.dialect.services):
         await _find(req, CatalogService.KIND, body.service_id)
     made = await objects.create(req, CatalogEndpoint.KIND, "endpoint", _spec(body, ENDPOINT_FIELDS))
     return created({"endpoint": _added_endpoint(req, made)})
@@ -248,7 +258,11 @@ def _endpoints(req: Request) -> list[Object]:
     for service in req.dialect.services:
         for interface in INTERFACES:
             endpoint = _endpoint(req, service, interface)
-            more = {"service_id": _id(service.type), "enabled": True, "links": links(req, "endpoints", endpoint["id"])}
+            more = {
+                "service_id": id_of(service.type),
+                "enabled": True,
+                "links": links(req, "endpoints", endpoint["id"]),
+            }
             found.append({**endpoint, **more})
     return found
 
@@ -256,7 +270,7 @@ def _endpoints(req: Request) -> list[Object]:
 def _endpoint(req: Request, service: Service, interface: str) -> Object:
     region = req.dialect.region
     return {
-        "id": _id(service.type, interface),
+        "id": id_of(service.type, interface),
         "interface": interface,
         "region": region,
         "region_id": region,
@@ -265,7 +279,7 @@ def _endpoint(req: Request, service: Service, interface: str) -> Object:
 
 
 def _service(req: Request, service: Service) -> Object:
-    id = _id(service.type)
+    id = id_of(service.type)
     about = {"name": service.name, "type": service.type, "description": "", "enabled": True}
     return {"id": id, **about, "links": links(req, "services", id)}
 
@@ -275,5 +289,5 @@ def _region(req: Request) -> Object:
     return {"id": region, "description": "", "parent_region_id": None, "links": links(req, "regions", region)}
 
 
-def _id(*parts: str) -> str:
+def id_of(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]

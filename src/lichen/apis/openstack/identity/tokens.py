@@ -133,7 +133,7 @@ def _document(req: Request, status: Object) -> Object:
         raise NotFound("Could not find token.")
     token: Object = {
         "methods": status.get("methods", []),
-        "user": {**_in_domain(user), "password_expires_at": None},
+        "user": {**_in_domain(user), "password_expires_at": _instant(status.get("passwordExpiresAt", ""))},
         "audit_ids": status.get("auditIds", []),
         "issued_at": status["issuedAt"],
         "expires_at": status["expiresAt"],
@@ -147,7 +147,7 @@ def _document(req: Request, status: Object) -> Object:
     if status.get("roles"):
         token["roles"] = [{"id": role["id"], "name": role["name"]} for role in status["roles"]]
         if "nocatalog" not in req.query:
-            token["catalog"] = catalog.catalog(req, status.get("services") or ())
+            token["catalog"] = catalog.catalog(req, status)
     return {"token": token | _through(status)}
 
 
@@ -169,6 +169,11 @@ def _through(status: Object) -> Object:
             "trustee_user": {"id": trust["trusteeUserId"]},
         }
     return through
+
+
+def _instant(text: str) -> str | None:
+    """As keystone writes this one: without its zone."""
+    return text.removesuffix("Z") or None
 
 
 def _in_domain(thing: Object) -> Object:

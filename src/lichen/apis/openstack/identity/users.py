@@ -15,7 +15,7 @@ from lichen.kinds.identity.group import Group
 from lichen.kinds.identity.token import PasswordChange
 from lichen.kinds.identity.user import User
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest
+from lichen.model.errors import ApiError, BadRequest
 from lichen.model.meta import name_of
 
 FIELDS = {
@@ -38,7 +38,7 @@ def view(req: Request, user: Object) -> Object:
         "domain_id": spec.get("domainId") or "default",
         "enabled": spec.get("enabled", True),
         "options": spec.get("options") or {},
-        "password_expires_at": None,
+        "password_expires_at": (spec.get("passwordExpiresAt") or "").removesuffix("Z") or None,
     }
 
 
@@ -65,9 +65,15 @@ async def create(req: Request) -> Reply:
     domain = body.domain_id or req.caller.scope_domain_id or req.caller.domain_id or "default"
     await projects.check_domain(req, domain)
     spec = {**_spec(body), **_extra(document["user"]), "domainId": domain}
+    spec["options"] = {name: value for name, value in spec.get("options", {}).items() if value is not None}
     user = await create_unique(req, User.KIND, domain, body.name, spec)
     if body.password:
-        await _set_password(req, user["spec"]["id"], body.password)
+        try:
+            await _set_password(req, user["spec"]["id"], body.password)
+        except ApiError:
+            await req.state.delete(User.KIND, name_of(user))  # a refused password leaves no user behind
+            raise
+        user = await req.state.get(User.KIND, name_of(user))
     return created({"user": view(req, user)})
 
 
@@ -78,10 +84,10 @@ async def update(req: Request, user_id: str) -> Reply:
     if body.domain_id and body.domain_id != user["spec"].get("domainId"):
         raise BadRequest("A user's domain cannot be changed.")
     spec = {**_spec(body), **_extra(document["user"])}
-    if spec or not body.password:
-        user = await req.state.patch(User.KIND, name_of(user), "", {"spec": spec})
     if body.password:
         await _set_password(req, user_id, body.password)
+    if spec or body.password:
+        user = await req.state.patch(User.KIND, name_of(user), "", {"spec": spec})
     return Reply({"user": view(req, user)})
 
 
@@ -91,6 +97,7 @@ async def delete(req: Request, user_id: str) -> Reply:
 
 
 async def change_password(req: Request, user_id: str) -> Reply:
+    """Without a token, too: the password so far is the proof, also when it has expired."""
     body = await req.json("user", bodies.PasswordBody)
     await _set_password(req, user_id, body.password, body.original_password)
     return no_content()
@@ -125,4 +132,13 @@ def _extra(user: Object) -> Object:
 
 def _spec(body: bodies.UserBody) -> Object:
     spec: Object = changes(msgspec.to_builtins(body), FIELDS)["spec"]
+    if spec.get("options"):
+        spec["options"] = {name: _switch(name, value) for name, value in spec["options"].items()}
     return {key: "" if value is None else value for key, value in spec.items()}
+
+
+def _switch(name: str, value: object) -> bool | None:
+    """A user option: on, off, or (null) taken away. Of multi-factor authentication the kernel says what it thinks."""
+    if isinstance(value, bool | None) or name.startswith("multi_factor_auth"):
+        return value if isinstance(value, bool | None) else True
+    raise BadRequest(f"Invalid input: option {name[:64]} is true, false or null.")
