@@ -35,4 +35,9 @@ def _routes(paths: tuple[str, ...], text: str) -> tuple[Route, ...]:
     return tuple(Route(method, path, _saying(text)) for path in paths for method in METHODS)
 
 
-ROUTES = _routes(_FEDERATION, FEDERATION)
+_OAUTH = (
+    "/v3/OS-OAUTH1/consumers", "/v3/OS-OAUTH1/consumers/{id}", "/v3/OS-OAUTH1/request_token",
+    "/v3/OS-OAUTH1/access_token", "/v3/OS-OAUTH1/authorize/{id}", "/v3/users/{user_id}/OS-OAUTH1/access_tokens",
+    "/v3/users/{user_id}/OS-OAUTH1/access_tokens/{id}",
+)  # fmt: skip
+ROUTES = (*_routes(_FEDERATION, FEDERATION), *_routes(_OAUTH, OAUTH))
