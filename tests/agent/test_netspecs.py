@@ -216,3 +216,12 @@ def test_services_are_named_where_they_can_be_reached():
         ("db.demo.svc.cluster.local", "10.0.0.5"),
         ("web.demo.svc.cluster.local", "10.96.0.7"),
     )
+
+
+def test_the_apis_own_service_leads_to_the_relay_of_each_network():
+    api = a_service("kubernetes", "10.96.0.1", {"name": "https", "port": 443, "protocol": "TCP"})
+    api["metadata"]["namespace"] = "default"
+    api["spec"]["clusterIPs"] = ["10.96.0.1"]
+    rules = rules_on(["net-1"], service_rules([api], [], {}))
+    assert rules == (ServiceRule("net-1", "10.96.0.1", "TCP", 443, (("169.254.169.254", 6443),)),)
+    assert service_names([api], [], {}, rules) == (("kubernetes.default.svc.cluster.local", "10.96.0.1"),)

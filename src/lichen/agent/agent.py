@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lichen.agent.api_relay import ApiRelay
 from lichen.agent.app import NodeApp
 from lichen.agent.attachments import NodeAttachments
 from lichen.agent.blocks import NodeVolumes
@@ -86,10 +87,11 @@ class Agent:
         mounts: MountDriver | None = None,
         shared: Shared | None = None,
         may_call: Callable[[str], bool] | None = None,
+        api: tuple[str, int] | None = None,
     ) -> None:
         """images: directory of images' bytes by id. root: the agent's own directory. blocks: where volumes are, None:
         this node holds none. may_call: whether a bearer token may use `app`; None: everyone who can reach it may (in
-        the same process)."""
+        the same process). api: host and port of the Kubernetes API as this node reaches it, for its workloads."""
         self.name = node_name
         self._shared = shared or Shared.of(state, clock, node_name)
         sources, topology = self._shared.sources, self._shared.topology
@@ -101,7 +103,9 @@ class Agent:
         self.networks = Networks(node_name, state, networks, sources, topology, clock)
         self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
         if isinstance(networks, Listening):
-            self.networks.metadata = MetadataServer(networks, self.servers.metadata)
+            self.networks.answering.append(MetadataServer(networks, self.servers.metadata))
+            if api is not None:
+                self.networks.answering.append(ApiRelay(networks, api))
         self.volumes: NodeVolumes | None = None
         self.attachments: NodeAttachments | None = None
         if blocks is not None:
@@ -112,7 +116,7 @@ class Agent:
         self.captures = Captures(node_name, state, guests, blocks, sources, images, clock)
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
-            root=root, host_ip=host_ip, engine=engine, recorder=self._recorder,
+            root=root, host_ip=host_ip, engine=engine, recorder=self._recorder, api=api,
         )  # fmt: skip
         if self.attachments is not None:
             self.pods.claims = self.attachments.folders_of

@@ -6,6 +6,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
+from lichen.agent.api_relay import ADDRESS as RELAY
+from lichen.agent.api_relay import PORT as RELAY_PORT
+from lichen.agent.service_links import API_SERVICE
 from lichen.drivers.base import (
     FilterRule,
     GroupSpec,
@@ -144,7 +147,8 @@ def service_rules(
     """Rules by network id. network_of: the network of a pod's address, by its uid; endpoints that are no pod's, or
     are on the host's network, are reached from every network (key "").
 
-    A service has a rule on each network on which it has endpoints; one without any endpoint refuses, on all.
+    A service has a rule on each network on which it has endpoints; one without any endpoint refuses, on all. The API's
+    own leads to the relay that each network has, whatever its endpoints say: they are the host's, not the network's.
     """
     by_service: dict[tuple[str, str], list[Object]] = {}
     for piece in slices:
@@ -154,7 +158,8 @@ def service_rules(
     rules: dict[str, list[ServiceRule]] = {}
     for service in services:
         pieces = by_service.get((namespace_of(service), name_of(service)), [])
-        for rule in _rules(service, pieces, network_of):
+        own = _api_rules(service) if _place(service) == API_SERVICE else _rules(service, pieces, network_of)
+        for rule in own:
             rules.setdefault(rule.network_id, []).append(rule)
     return {network: tuple(sorted(some, key=lambda r: (r.ip, r.protocol, r.port))) for network, some in rules.items()}
 
@@ -195,6 +200,16 @@ def service_names(
                 said = [f"{endpoint['hostname']}.{owner}"] if endpoint.get("hostname") else []
                 names.update((name, ip) for ip in endpoint.get("addresses") or () for name in [str(owner), *said])
     return tuple(sorted(names))
+
+
+def _place(obj: Object) -> tuple[str, str]:
+    return namespace_of(obj), name_of(obj)
+
+
+def _api_rules(service: Object) -> Iterable[ServiceRule]:
+    address, spec = service["spec"].get("clusterIP"), service["spec"]
+    for port in spec.get("ports") or () if address not in (None, "", "None") else ():
+        yield ServiceRule("", address, port.get("protocol") or "TCP", port["port"], ((RELAY, RELAY_PORT),))
 
 
 def _rules(service: Object, pieces: list[Object], network_of: Mapping[str, str]) -> Iterable[ServiceRule]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable
+from typing import Protocol
 
-from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Changes, Topology
 from lichen.agent.workers import Workers
@@ -27,6 +27,16 @@ GROUPS = "groups"
 """The key of the security groups."""
 ROUTERS = "routers"
 """The key of the routers."""
+
+
+class Answering(Protocol):
+    """What this node answers itself on each of its networks (metadata, the API)."""
+
+    async def ensure(self, network_id: str) -> None: ...
+
+    def drop(self, network_id: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Networks:
@@ -50,7 +60,7 @@ class Networks:
         self._grouping = asyncio.Lock()
         self._routers: dict[str, RouterSpec | None] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self.metadata: MetadataServer | None = None
+        self.answering: list[Answering] = []
         topology.listen(node, self._changed)
 
     async def start(self) -> None:
@@ -77,8 +87,8 @@ class Networks:
     async def close(self) -> None:
         self._topology.forget(self._node)
         await self.workers.close()
-        if self.metadata is not None:
-            self.metadata.close()
+        for service in self.answering:
+            service.close()
 
     def spec(self, port: Object) -> PortSpec | None:
         """None while the port cannot be plugged yet."""
@@ -213,16 +223,16 @@ class Networks:
             new = network_id not in self._applied
             self._applied[network_id] = spec
             if new:
-                if self.metadata is not None:
-                    await self.metadata.ensure(network_id)
+                for service in self.answering:
+                    await service.ensure(network_id)
                 self.workers.poke(SERVICES)
                 self.workers.poke(ROUTERS)
 
     async def _remove(self, network_id: str) -> None:
         if network_id in self._plugged.values():
             raise Temporary(f"Network {network_id} is gone, but a port is still plugged into it.", delay=1.0)
-        if self.metadata is not None:
-            self.metadata.drop(network_id)
+        for service in self.answering:
+            service.drop(network_id)
         await self.driver.remove_network(network_id)
         self._applied.pop(network_id, None)
         self.workers.poke(SERVICES)

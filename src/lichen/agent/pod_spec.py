@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lichen.agent.netspecs import CLUSTER_DOMAIN
@@ -50,10 +50,17 @@ def pod_spec(pod: Object, port_id: str, runtime: str, name_server: str = "") -> 
 
 
 def container_spec(
-    pod: Object, container: Object, mounts: Iterable[Mount], find: Find, host_ip: str, ips: tuple[str, ...]
+    pod: Object,
+    container: Object,
+    mounts: Iterable[Mount],
+    find: Find,
+    host_ip: str,
+    ips: tuple[str, ...],
+    links: Mapping[str, str] | None = None,
 ) -> ContainerSpec:
-    """One container. Permanent (CreateContainerConfigError): something it refers to is missing."""
-    env = environment(pod, container, find, host_ip, ips)
+    """One container. links: variables of services, which its own go over. Permanent (CreateContainerConfigError):
+    something it refers to is missing."""
+    env = environment(pod, container, find, host_ip, ips, links)
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     security = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
@@ -84,9 +91,16 @@ def container_spec(
     )
 
 
-def environment(pod: Object, container: Object, find: Find, host_ip: str, ips: tuple[str, ...]) -> dict[str, str]:
+def environment(
+    pod: Object,
+    container: Object,
+    find: Find,
+    host_ip: str,
+    ips: tuple[str, ...],
+    links: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Variables, later ones over earlier, `$(NAME)` expanded by what is defined before."""
-    env: dict[str, str] = {}
+    env: dict[str, str] = dict(links or {})
     for source in container.get("envFrom") or []:
         prefix = source.get("prefix") or ""
         env |= {prefix + key: value for key, value in _all_pairs(source, find).items()}

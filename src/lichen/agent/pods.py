@@ -16,6 +16,7 @@ from lichen.agent.pod_spec import container_spec, pod_spec
 from lichen.agent.probes import Prober, speak
 from lichen.agent.references import References, mounts_tokens
 from lichen.agent.reporting import patch_status
+from lichen.agent.service_links import service_links
 from lichen.agent.sources import Sources
 from lichen.agent.tokens import PodTokens
 from lichen.agent.volumes import Volumes
@@ -57,6 +58,7 @@ class Pods:
         host_ip: str = "",
         engine: str = "containerd",
         recorder: Recorder,
+        api: tuple[str, int] | None = None,
     ) -> None:
         self.drivers = drivers
         self._events = PodEvents(recorder)
@@ -71,6 +73,7 @@ class Pods:
         self._clock = clock
         self._host_ip = host_ip
         self._engine = engine
+        self._api = api
         self.claims: Callable[[Object], Awaitable[tuple[Mapping[str, Path], str]]] = _no_claims
         """Where the claims of a pod are mounted, and what is missing."""
         self._uids: dict[Key, tuple[str, str]] = {}
@@ -293,7 +296,8 @@ class Pods:
             claims, _ = await self.claims(pod)
             mounts = await self.volumes.mounts(pod, spec, find, tokens, claims)
             state = (await driver.discover()).get(uid)
-            container = container_spec(pod, spec, mounts, find, self._host_ip, self._ips(pod, state))
+            links = service_links(pod, self._sources.services.items.values(), self._api)
+            container = container_spec(pod, spec, mounts, find, self._host_ip, self._ips(pod, state), links)
             reason = "RunContainerError"
             port = self._port(uid)
             port_id = port["spec"]["id"] if port is not None else ""

@@ -20,7 +20,13 @@ AUTHORITY_YEARS = 10
 LEAF_DAYS = 365
 RENEW_DAYS = 30
 
-SERVICE_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+SERVICE_NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 SERVICE_ADDRESSES = ("127.0.0.1", "::1", "10.96.0.1")
 
 

@@ -52,6 +52,7 @@ def run(settings: Settings) -> int:
                 blocks=engines.blocks,
                 mounts=engines.mounts,
                 may_call=_only_the_kernel(settings),
+                api=(settings.reachable, settings.kubernetes_port),
             )
             async with serving(agent.app, inherited("node"), listener_files(settings, "node")):
                 await until_first(stopped.wait(), agent.run())

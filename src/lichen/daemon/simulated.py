@@ -57,7 +57,8 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
     settings, clock = core.settings, SystemClock()
     session = core.kernel.acting(SYSTEM)
     pool = FakePool(settings.volumes_dir / "simulated.json" if settings.persist else None)
-    agents = simulated_agents(settings.nodes, session, settings.images_dir, settings.run_dir, clock, pool)
+    api = (settings.reachable, settings.kubernetes_port)
+    agents = simulated_agents(settings.nodes, session, settings.images_dir, settings.run_dir, clock, pool, api)
 
     async def node_app(name: str) -> Any:
         if name not in agents:
@@ -81,12 +82,18 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
 
 
 def simulated_agents(
-    count: int, state: State, images: Path, root: Path, clock: Clock, pool: FakePool
+    count: int,
+    state: State,
+    images: Path,
+    root: Path,
+    clock: Clock,
+    pool: FakePool,
+    api: tuple[str, int] | None = None,
 ) -> dict[str, Agent]:
     """One agent for each simulated host, all on one set of informers and one pool of volumes."""
     shared = Shared.of(state, clock)
     return {
-        name: _agent(name, number, state, shared, images, root, clock, pool)
+        name: _agent(name, number, state, shared, images, root, clock, pool, api)
         for number, name in enumerate(_names(count))
     }
 
@@ -97,7 +104,15 @@ def _names(count: int) -> list[str]:
 
 
 def _agent(
-    name: str, number: int, state: State, shared: Shared, images: Path, root: Path, clock: Clock, pool: FakePool
+    name: str,
+    number: int,
+    state: State,
+    shared: Shared,
+    images: Path,
+    root: Path,
+    clock: Clock,
+    pool: FakePool,
+    api: tuple[str, int] | None,
 ) -> Agent:
     machine = FakeMachine(name, clock, root / "nodes" / name)
     facts = NodeFacts(
@@ -122,6 +137,7 @@ def _agent(
         blocks=FakeBlocks(pool),
         mounts=FakeMounts(root / "nodes" / name / "mounts"),
         shared=shared,
+        api=api,
     )
     pods.plug, pods.unplug = agent.plug, agent.unplug
     return agent
