@@ -16,7 +16,8 @@ def service_links(pod: Object, services: Iterable[Object], api: tuple[str, int] 
     namespace, unless the pod's `enableServiceLinks` is false; those of the API always.
 
     api: where a pod on the host's own network finds the API, which has no ClusterIP there."""
-    spec, env = pod["spec"], {}
+    spec = pod["spec"]
+    env: dict[str, str] = {}
     linked = spec.get("enableServiceLinks") is not False
     for service in sorted(services, key=lambda s: (_place(s) == API_SERVICE, name_of(s))):
         if _has_address(service) and (_place(service) == API_SERVICE or (linked and _is_near(service, pod))):
