@@ -25,7 +25,7 @@ from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
-from lichen.drivers.base import ContainerPhase, ContainerState, Dialable, PodDriver
+from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Unauthorized
 from lichen.model.meta import uid_of
@@ -118,8 +118,13 @@ class NodeApp:
     async def _attach(
         self, pod: Object, driver: PodDriver, state: ContainerState, query: Query, receive: Receive, send: Send
     ) -> None:
-        if _flag(query, "stdin"):
-            await refuse(send, "attaching to a container's stdin is not possible; use exec")
+        wants_input = _flag(query, "stdin")
+        if wants_input and isinstance(driver, Attachable):
+            run = await driver.attach(uid_of(pod), state.name)
+            await serve_exec(run, receive, send, stdout=_flag(query, "stdout"), stderr=_flag(query, "stderr"))
+            return
+        if wants_input:
+            await refuse(send, f"container {state.name} has no input: its runtime gives it none")
             return
         options = LogOptions(follow=True, tail=0)
         await serve_output(self._follow(pod, driver, state, state.attempt, options), receive, send)

@@ -77,6 +77,7 @@ def container_spec(
         working_dir=container.get("workingDir") or "",
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         cpu_millis=millis(limits.get("cpu", 0)),
         cpu_request_millis=millis(requests.get("cpu", limits.get("cpu", 0))),
         memory_bytes=whole(limits.get("memory", 0)),

@@ -35,6 +35,7 @@ from lichen.drivers.base.networks import (
     SubnetSpec,
 )
 from lichen.drivers.base.pods import (
+    Attachable,
     ContainerPhase,
     ContainerSpec,
     ContainerState,
@@ -55,6 +56,7 @@ from lichen.drivers.base.volumes import (
 )
 
 __all__ = [
+    "Attachable",
     "BlockDriver",
     "BlockSpec",
     "Blocks",

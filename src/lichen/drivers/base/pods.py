@@ -36,6 +36,7 @@ class ContainerSpec:
     working_dir: str = ""
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False  # its input ends with the first client that attaches to it
     cpu_millis: int = 0  # limit; 0: none
     cpu_request_millis: int = 0
     memory_bytes: int = 0  # limit; 0: none
@@ -114,6 +115,17 @@ class Dialable(Protocol):
 
     async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """By TCP. OSError: nothing listens there. Temporary: the pod does not run."""
+        ...
+
+
+@runtime_checkable
+class Attachable(Protocol):
+    """Optional, of a PodDriver: a client can join the streams of a container's own process."""
+
+    async def attach(self, pod_uid: str, name: str) -> Exec:
+        """What the process says from now on, and its input, if it has one. `kill` lets go: the input ends with that if
+        it is for one client only (stdin_once). `wait` is over with the process and always 0. Permanent: it does not
+        run."""
         ...
 
 

@@ -13,6 +13,7 @@ from lichen.drivers import cgroups
 from lichen.drivers.base import ContainerSpec, ContainerState, Exec, PodSpec, PodState
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc, spec
+from lichen.drivers.containerd.attach import start_attach
 from lichen.drivers.containerd.config import Layout
 from lichen.drivers.containerd.daemon import Daemon, listener
 from lichen.drivers.containerd.dial import dial
@@ -268,6 +269,13 @@ class ContainerdPods:
         for container in await self._containers(client, pod_uid, name):
             if container.state == pb.CONTAINER_RUNNING:
                 return await start_exec(client, self.layout.execs, container.id, command, tty=tty, stdin=stdin)
+        raise Permanent("ContainerNotRunning", f"container {name} does not run")
+
+    async def attach(self, pod_uid: str, name: str) -> Exec:
+        client = await self._ready()
+        for container in await self._containers(client, pod_uid, name):
+            if container.state == pb.CONTAINER_RUNNING:
+                return await start_attach(client, container.id)
         raise Permanent("ContainerNotRunning", f"container {name} does not run")
 
     async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

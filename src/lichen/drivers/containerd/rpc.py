@@ -63,6 +63,7 @@ REMOVE_SANDBOX = Rpc(_RUNTIME + "RemovePodSandbox", pb.PodSandboxRequest, pb.Emp
 SANDBOX_STATUS = Rpc(_RUNTIME + "PodSandboxStatus", pb.PodSandboxRequest, pb.PodSandboxStatusResponse)
 LIST_SANDBOXES = Rpc(_RUNTIME + "ListPodSandbox", pb.ListPodSandboxRequest, pb.ListPodSandboxResponse)
 CREATE_CONTAINER = Rpc(_RUNTIME + "CreateContainer", pb.CreateContainerRequest, pb.CreateContainerResponse)
+ATTACH = Rpc(_RUNTIME + "Attach", pb.AttachRequest, pb.AttachResponse)
 START_CONTAINER = Rpc(_RUNTIME + "StartContainer", pb.ContainerRequest, pb.Empty)
 STOP_CONTAINER = Rpc(_RUNTIME + "StopContainer", pb.StopContainerRequest, pb.Empty)
 REMOVE_CONTAINER = Rpc(_RUNTIME + "RemoveContainer", pb.ContainerRequest, pb.Empty)

@@ -85,6 +85,7 @@ def container_config(pod: PodSpec, container: ContainerSpec, layout: Layout, *, 
         labels={UID: pod.uid, NAME: pod.name, NAMESPACE: pod.namespace, CONTAINER: container.name},
         log_path=f"{container.name}/{attempt}.log",
         stdin=container.stdin,
+        stdin_once=container.stdin_once,
         tty=container.tty,
         linux=pb.LinuxContainerConfig(resources=_resources(container), security_context=_security(pod, container)),
     )

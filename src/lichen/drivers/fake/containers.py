@@ -38,6 +38,7 @@ class FakeContainer:
     message: str = ""
     task: asyncio.Task[None] | None = None
     stdin: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    attached: list[asyncio.Queue[tuple[int, bytes] | None]] = field(default_factory=list)
 
     def state(self) -> ContainerState:
         return ContainerState(
@@ -66,6 +67,8 @@ class FakeContainer:
             return
         self.phase, self.exit_code, self.finished_at = ContainerPhase.EXITED, code, machine.clock.now()
         self.reason = reason or ("Completed" if code == 0 else "Error")
+        for queue in self.attached:
+            queue.put_nowait(None)
         if self.task is not None and self.task is not asyncio.current_task():
             self.task.cancel()
 
@@ -103,10 +106,23 @@ class FakeContainer:
         name = self._argv()[0].rpartition("/")[2] if self._argv() else "sh"
         return name in COMMANDS or name in _SHELL_NAMES
 
+    def _say(self, stream: int, data: bytes) -> None:
+        for queue in self.attached if data else ():
+            queue.put_nowait((stream, data))
+
     async def _run(self, machine: FakeMachine) -> None:
         fault = pod_fault(self.pod.labels)
         log = _Log(self.log, machine.clock)
-        io = Io(log.stdout, log.stderr, self.stdin if self.spec.stdin else None, self.spec.tty)
+
+        def out(data: bytes) -> None:
+            log.stdout(data)
+            self._say(1, data)
+
+        def error(data: bytes) -> None:
+            (log.stdout if self.spec.tty else log.stderr)(data)
+            self._say(1 if self.spec.tty else 2, data)
+
+        io = Io(out, error, self.stdin if self.spec.stdin else None, self.spec.tty)
         if fault.kind in ("crash", "oom"):
             await machine.clock.sleep(fault.after)
             code, reason = 137, "OOMKilled" if fault.kind == "oom" else "Error"

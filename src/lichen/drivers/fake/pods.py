@@ -144,6 +144,33 @@ class FakePods:
             kill=lambda: _cancel(work),
         )
 
+    async def attach(self, pod_uid: str, name: str) -> Exec:
+        container = self._newest(pod_uid, name)
+        if container is None or container.phase != ContainerPhase.RUNNING:
+            raise Permanent("NotRunning", f"Container {name} of pod {pod_uid} does not run.")
+        outgoing: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        container.attached.append(outgoing)
+        writes = container.spec.stdin
+        over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def said() -> AsyncIterator[tuple[int, bytes]]:
+            async for item in _drain(outgoing):
+                yield item
+            over.set_result(0)
+
+        def let_go() -> None:
+            container.attached.remove(outgoing)
+            if writes and container.spec.stdin_once:
+                container.stdin.put_nowait(None)
+
+        return Exec(
+            stdin=container.stdin.put_nowait if writes else lambda data: None,
+            output=said(),
+            resize=lambda columns, rows: None,
+            wait=lambda: over,
+            kill=let_go,
+        )
+
     async def dial(self, pod_uid: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A simulated container that runs listens on all ports, and answers every page with its pod's name."""
         pod = self._machine.pods.get(pod_uid)
