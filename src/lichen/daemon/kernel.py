@@ -15,6 +15,7 @@ from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import inherited
+from lichen.dashboard.app import with_dashboard
 from lichen.model.errors import NotFound
 
 
@@ -29,7 +30,7 @@ def run(settings: Settings) -> int:
                 raise NotFound(f'node "{name}" is not known')
             return await asyncio.to_thread(_agent, settings)
 
-        app = create_app(core.kernel, node_app)
+        app = with_dashboard(create_app(core.kernel, node_app))
         try:
             async with serving(app, inherited("kubernetes"), listener_files(settings, "kernel")):
                 await until_first(stopped.wait(), core.run())

@@ -23,6 +23,7 @@ from lichen.daemon.life import run_until_stopped, until_first
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.supervisor import write_cloud_file
+from lichen.dashboard.app import with_dashboard
 from lichen.drivers.fake.blocks import FakeBlocks, FakeMounts, FakePool
 from lichen.drivers.fake.guests import FakeGuests
 from lichen.drivers.fake.machine import FakeMachine
@@ -68,7 +69,7 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
     kubernetes = kubernetes_app(core.kernel, node_app)
     openstack = openstack_app(InProcess(core.kernel, kubernetes), images=settings.images_dir)
     async with (
-        serving(kubernetes, sockets["kubernetes"], listener_files(settings, "kernel")),
+        serving(with_dashboard(kubernetes), sockets["kubernetes"], listener_files(settings, "kernel")),
         serving(openstack, sockets["openstack"], listener_files(settings, "openstack")),
     ):
         write_cloud_file(settings)

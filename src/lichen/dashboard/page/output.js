@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a thing says: a server's console, a pod's log, followed as it is written.
+
+import { pathOf } from "./api.js";
+import { h } from "./dom.js";
+
+const LINES = 300;
+const MOST = 200_000; // characters that are kept
+const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
+
+export class Output {
+  constructor(api, redraw) {
+    Object.assign(this, { api, redraw, obj: null, note: "", container: "" });
+    this.pre = document.createElement("pre");
+  }
+
+  show(obj) {
+    this.stop();
+    this.obj = obj;
+    this.container = obj.kind === "Pod" ? obj.spec.containers[0].name : "";
+    this.read();
+  }
+
+  /** A newer state of the same thing: a console may say more, a container may have started. */
+  changed(obj) {
+    const attempt = (pod) => JSON.stringify((pod.status?.containerStatuses || []).map((c) => [c.restartCount, Object.keys(c.state || {})]));
+    const again = obj.kind === "Server" || (obj.kind === "Pod" && (this.ended || this.note) && attempt(obj) !== attempt(this.obj));
+    this.obj = obj;
+    if (again) this.read();
+  }
+
+  stop() {
+    this.ending?.abort();
+    this.obj = null;
+    this.pre.textContent = "";
+  }
+
+  async read() {
+    if (!["Server", "Pod"].includes(this.obj?.kind)) return;
+    this.ending?.abort();
+    const ending = (this.ending = new AbortController());
+    this.ended = false;
+    try {
+      await (this.obj.kind === "Server" ? this.readConsole(ending.signal) : this.readLog(ending.signal));
+    } catch (refusal) {
+      if (ending.signal.aborted) return;
+      this.say(refusal.message);
+    }
+    if (!ending.signal.aborted) this.ended = true;
+  }
+
+  async readConsole(signal) {
+    const { namespace, name } = this.obj.metadata;
+    const answer = await this.api.ask("GET", `${pathOf("servers", namespace, name, "log")}?tail=${LINES}`, { signal });
+    const text = await answer.text();
+    this.write(text, true);
+    this.say(text ? "" : "The console has said nothing yet.");
+  }
+
+  async readLog(signal) {
+    const { namespace, name } = this.obj.metadata;
+    const query = new URLSearchParams({ follow: "true", tailLines: LINES, container: this.container });
+    const answer = await this.api.ask("GET", `${pathOf("pods", namespace, name, "log")}?${query}`, { signal });
+    this.say("Nothing has been written yet.");
+    let first = true;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let { done, value } = await reader.read(); !done && !signal.aborted; { done, value } = await reader.read()) {
+      this.write(value, first);
+      this.say("");
+      first = false;
+    }
+  }
+
+  write(text, afresh) {
+    const atEnd = this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 24;
+    const kept = afresh ? "" : this.pre.textContent;
+    this.pre.textContent = (kept + text.replace(/\r\n?/g, "\n").replace(CONTROL, "")).slice(-MOST);
+    if (atEnd || afresh) this.pre.scrollTop = this.pre.scrollHeight;
+  }
+
+  say(note) {
+    if (this.note === note) return;
+    this.note = note;
+    this.redraw();
+  }
+
+  describe() {
+    if (!["Server", "Pod"].includes(this.obj?.kind)) return null;
+    const console_ = this.obj.kind === "Server";
+    const names = console_ ? [] : this.obj.spec.containers.map((c) => c.name);
+    return h("section", { class: "output", key: "output" },
+      h("h3", {}, console_ ? "Console" : "Log",
+        names.length > 1 && h("select", { "aria-label": "Container", value: this.container, on: { change: (e) => this.choose(e.target.value) } }, names.map((name) => h("option", { value: name }, name))),
+        console_ && h("button", { class: "quiet", on: { click: () => this.read() } }, "Read again")),
+      this.note && h("p", { class: "hint", key: "note" }, this.note),
+      h("div", { class: "screen", opaque: true, key: "screen", mount: this.pre }));
+  }
+
+  choose(container) {
+    this.container = container;
+    this.pre.textContent = "";
+    this.read();
+  }
+}
