@@ -6,6 +6,7 @@ fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 DEBIAN_PACKAGES=(qemu-system-x86 qemu-utils containerd runc crun dnsmasq-base nftables libnftables1
                  busybox-static cpio iproute2 procps)
+BROWSER_PACKAGES=(chromium chromium-driver)   # the tests of the dashboard need them, a cloud does not
 
 # The first Python ≥ 3.11 that can make a virtual environment; Debian's own first, since every user of a machine may read it.
 find_python() {
@@ -29,9 +30,11 @@ apt_install() {
 }
 
 # ensure_debian [PACKAGE…]: every package that the real mode needs, and those named.
-ensure_debian() {
+ensure_debian() { ensure_packages "${DEBIAN_PACKAGES[@]}" "$@"; }
+
+ensure_packages() {
     local missing=() package
-    for package in "${DEBIAN_PACKAGES[@]}" "$@"; do
+    for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"

@@ -72,9 +72,10 @@ class Page:
         """The thing on the map whose label begins so: `server web, Running`."""
         return self.find(f'button[aria-label^="{label}"]')
 
-    def labels(self, kind: str) -> list[str]:
+    def labels(self, start: str) -> list[str]:
+        """Of all things on the page whose label begins so."""
         script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.getAttribute('aria-label'))"
-        found: list[str] = self.driver.execute_script(script, f'button[aria-label^="{kind} "]')
+        found: list[str] = self.driver.execute_script(script, f'button[aria-label^="{start}"]')
         return found
 
     def click(self, text: str) -> None:
@@ -96,14 +97,17 @@ class Page:
         return found
 
     def until_says(self, words: str, selector: str = "body", seconds: float = 30.0) -> None:
-        until(f"{selector} says {words!r}; it says {self.text(selector)!r}", lambda: words in self.text(selector), seconds)
+        until(
+            f"{selector} says {words!r}; it says {self.text(selector)!r}", lambda: words in self.text(selector), seconds
+        )
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
     def complaints(self) -> list[str]:
-        """What went wrong in the page's own code or policy since the last call."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        """What went wrong in the page's own code or policy since the last call; not what the API refused it."""
+        said = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [words for words in said if "Failed to load resource" not in words]
 
     def shoot(self, path: Path) -> None:
         self.driver.save_screenshot(str(path))

@@ -10,6 +10,7 @@ from tests.conformance.cloud import Here, a_qcow2, until
 Object = dict[str, Any]
 IMAGE = "debian-12"
 FAULT = "lichen.dev/simulate-fault"
+SCRIPT = "echo listening on port 8080; while true; do sleep 1; echo GET /healthz 200; done"
 
 
 def play(cloud: Here) -> None:
@@ -59,7 +60,7 @@ def a_server(name: str, *networks: str, namespace: str = "demo", **spec: Any) ->
 def a_deployment(name: str, replicas: int, *, network: str = "", namespace: str = "demo", **more: Any) -> Object:
     labels = {"app": name} | more.pop("labels", {})
     annotations = {"network.lichen.dev/network": network} if network else {}
-    container = {"name": name, "image": f"example.org/{name}:2.4"} | more
+    container = {"name": name, "image": f"example.org/{name}:2.4", "command": ["sh", "-c", SCRIPT]} | more
     template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": {"containers": [container]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
     metadata = {"name": name, "namespace": namespace}

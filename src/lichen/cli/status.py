@@ -43,6 +43,7 @@ def status(arguments: argparse.Namespace) -> int:
     print(f"  Lichen {cloud.version}   {mode}   data in {cloud.data_dir}\n")
     _say("OpenStack", f"{cloud.openstack_url}   {_word(openstack)}")
     _say("Kubernetes", f"{cloud.kubernetes_url}   {_word(kubernetes)}")
+    _say("Dashboard", cloud.dashboard_url)
     _print_processes(cloud)
     if kubernetes and (objects := _read(cloud)) is not None:
         _print_objects(objects)

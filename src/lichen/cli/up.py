@@ -51,6 +51,7 @@ def print_access(cloud: LocalCloud, access: dict[str, Path]) -> None:
     print(f"""
   OpenStack    {cloud.openstack_url}    clouds.yaml: {access["clouds"]}  (clouds lichen, lichen-demo)
   Kubernetes   {cloud.kubernetes_url}    kubeconfig:  {access["kubeconfig"]}  (context lichen)
+  Dashboard    {cloud.dashboard_url}    (names and passwords: lichen clouds)
 
   Try:
     export OS_CLOUD=lichen-demo KUBECONFIG={access["kubeconfig"]}

@@ -25,6 +25,10 @@ class LocalCloud(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
     @property
+    def dashboard_url(self) -> str:
+        return f"{self.kubernetes_url}/dashboard/"
+
+    @property
     def ca_file(self) -> Path:
         return Path(self.data_dir) / "tls" / "ca.crt"
 

@@ -8,6 +8,15 @@ const LINES = 300;
 const MOST = 200_000; // characters that are kept
 const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
 
+const statusesOf = (pod) => pod.status?.containerStatuses || [];
+const attempts = (pod) => JSON.stringify(statusesOf(pod).map((c) => [c.restartCount, Object.keys(c.state || {})]));
+
+/** Whether there is a log to be asked for. */
+function hasStarted(pod, container) {
+  const found = statusesOf(pod).find((c) => c.name === container);
+  return Boolean(found?.state?.running || found?.state?.terminated || found?.lastState?.terminated);
+}
+
 export class Output {
   constructor(api, redraw) {
     Object.assign(this, { api, redraw, obj: null, note: "", container: "" });
@@ -23,8 +32,7 @@ export class Output {
 
   /** A newer state of the same thing: a console may say more, a container may have started. */
   changed(obj) {
-    const attempt = (pod) => JSON.stringify((pod.status?.containerStatuses || []).map((c) => [c.restartCount, Object.keys(c.state || {})]));
-    const again = obj.kind === "Server" || (obj.kind === "Pod" && (this.ended || this.note) && attempt(obj) !== attempt(this.obj));
+    const again = (obj.kind === "Server" && !obj.metadata.deletionTimestamp) || (obj.kind === "Pod" && (this.ended || this.note) && attempts(obj) !== attempts(this.obj));
     this.obj = obj;
     if (again) this.read();
   }
@@ -59,6 +67,7 @@ export class Output {
 
   async readLog(signal) {
     const { namespace, name } = this.obj.metadata;
+    if (!hasStarted(this.obj, this.container)) return this.say(`Container ${this.container} has not started yet.`);
     const query = new URLSearchParams({ follow: "true", tailLines: LINES, container: this.container });
     const answer = await this.api.ask("GET", `${pathOf("pods", namespace, name, "log")}?${query}`, { signal });
     this.say("Nothing has been written yet.");
