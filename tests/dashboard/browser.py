@@ -9,7 +9,6 @@ import hashlib
 import ssl
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -108,9 +107,6 @@ class Page:
         """What went wrong in the page's own code or policy since the last call; not what the API refused it."""
         said = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [words for words in said if "Failed to load resource" not in words]
-
-    def shoot(self, path: Path) -> None:
-        self.driver.save_screenshot(str(path))
 
 
 @contextlib.contextmanager

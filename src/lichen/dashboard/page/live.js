@@ -35,7 +35,7 @@ export class Live {
   }
 
   start() {
-    for (const follower of this.followers) follower.run();
+    for (const follower of this.followers) if (follower.source.plural !== "events") follower.run();
     for (const type of ["online", "visibilitychange", "pageshow"]) {
       addEventListener(type, () => this.followers.forEach((f) => f.wake()), { signal: this.ending.signal });
     }
@@ -46,9 +46,17 @@ export class Live {
     for (const follower of this.followers) follower.wake();
   }
 
+  /** Events come last: there are many, and the map does not wait for them. */
+  startEvents() {
+    if (this.eventsRun || !this.listed) return;
+    this.eventsRun = true;
+    for (const follower of this.followers) if (follower.source.plural === "events") follower.run();
+  }
+
   touch(plural) {
     this.merged.delete(plural);
     if (plural === "networks" && !this.session.everything) this.readForeign();
+    this.startEvents();
     this.changed();
   }
 
@@ -134,6 +142,7 @@ class Follower {
   move(state) {
     if (this.state === state) return;
     this.state = state;
+    this.live.startEvents();
     this.live.changed();
   }
 

@@ -13,6 +13,7 @@ import * as sessions from "./session.js";
 
 const PLURALS = { Server: "servers", Pod: "pods", Node: "nodes", Network: "networks", Router: "routers" };
 const STATES = { live: ["Live", "good"], loading: ["Connecting", "busy"], lost: ["Reconnecting", "warn"] };
+const SHARE = 4; // between two drawings lies at least this many times what the last one took
 const TICK = 30_000; // ages are drawn anew
 
 const root = document.getElementById("page");
@@ -31,7 +32,7 @@ class Page {
     this.session = session;
     this.filter = "";
     this.project = session.everything ? "" : session.namespace;
-    this.waiting = false;
+    Object.assign(this, { waiting: false, took: 0, drawnAt: 0 });
     this.api = new Api(session.token);
     this.live = new Live(this.api, session, { changed: () => this.soon(), lost: () => this.leave("Your session has ended. Log in again.") });
   }
@@ -101,10 +102,15 @@ class Page {
   soon() {
     if (this.waiting) return;
     this.waiting = true;
-    requestAnimationFrame(() => {
+    const rest = Math.max(0, SHARE * this.took - (performance.now() - this.drawnAt)); // a storm of events leaves the browser time
+    setTimeout(() => requestAnimationFrame(() => {
       this.waiting = false;
-      if (!this.ending.signal.aborted) this.draw();
-    });
+      if (this.ending.signal.aborted) return;
+      const began = performance.now();
+      this.draw();
+      this.drawnAt = performance.now();
+      this.took = this.drawnAt - began;
+    }), rest);
   }
 
   // --- drawing -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ export class Output {
   constructor(api, redraw) {
     Object.assign(this, { api, redraw, obj: null, note: "", container: "" });
     this.pre = document.createElement("pre");
+    this.pre.tabIndex = 0; // it scrolls: the keyboard must reach it
   }
 
   show(obj) {
@@ -40,7 +41,12 @@ export class Output {
   stop() {
     this.ending?.abort();
     this.obj = null;
+    this.clear();
+  }
+
+  clear() {
     this.pre.textContent = "";
+    this.pre.hidden = true;
   }
 
   async read() {
@@ -84,6 +90,7 @@ export class Output {
     const atEnd = this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 24;
     const kept = afresh ? "" : this.pre.textContent;
     this.pre.textContent = (kept + text.replace(/\r\n?/g, "\n").replace(CONTROL, "")).slice(-MOST);
+    this.pre.hidden = !this.pre.textContent;
     if (atEnd || afresh) this.pre.scrollTop = this.pre.scrollHeight;
   }
 
@@ -107,7 +114,7 @@ export class Output {
 
   choose(container) {
     this.container = container;
-    this.pre.textContent = "";
+    this.clear();
     this.read();
   }
 }
