@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
-from lichen.kinds.builtin import NAMESPACE, NODE, SECRET
+from lichen.kinds.builtin import NAMESPACE, NODE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
@@ -21,6 +22,7 @@ from lichen.model.kind import Kind, new_object
 from lichen.model.meta import labels_of, name_of, namespace_of, uid_of
 from lichen.model.names import PROJECT_ID
 from tests.apis.openstack.cloud import READY, a_node
+from tests.kernel.test_every_kind import OBJECTS, TEMPLATE
 from tests.tenancy.world import PASSWORD, World
 
 OURS, THEIRS = "kestrel", "heron"
@@ -38,7 +40,8 @@ async def fill(world: World) -> None:
     for node in NODES.values():
         await world.state.create(NODE, a_node(node))
         await world.state.patch(NODE, node, "", {"status": READY}, subresource="status")
-        world.tokens[node] = world.identity.system_token(f"system:node:{node}", ("system:nodes",))
+        who = "node" if node == NODES[OURS] else "stranger"
+        world.tokens[who] = world.identity.system_token(f"system:node:{node}", ("system:nodes",))
     shared = await _shared(world)
     world.tokens["outsider"] = await _project(world, THEIRS, "manager")
     world.tokens["manager"] = await _project(world, OURS, "manager")
@@ -216,11 +219,11 @@ async def _volumes(world: World, project: str, who: str, server: str) -> dict[st
         return str((await _make(world, who, f"{CINDER}/{plural}", {key: body}))[key]["id"])
 
     volume = await made("volumes", "volume", name=f"{project}-volume", size=1, metadata={"colour": project})
-    await _report(world, Volume.KIND, volume, phase="Available", size=1)
+    await _report(world, Volume.KIND, volume, node=NODES[project], phase="Available", size=1)
     snapshot = await made("snapshots", "snapshot", name=f"{project}-snap", volume_id=volume, metadata={"colour": "x"})
     await _report(world, VolumeSnapshot.KIND, snapshot, phase="Available")
     disk = await made("volumes", "volume", name=f"{project}-disk", size=1)
-    await _report(world, Volume.KIND, disk, phase="Available", size=1)
+    await _report(world, Volume.KIND, disk, node=NODES[project], phase="Available", size=1)
     body = {"volumeAttachment": {"volumeId": disk}}
     await _make(world, who, f"{NOVA}/servers/{server}/os-volume_attachments", body)
     attachment = (await world.state.list(VolumeAttachment.KIND, project)).items[0]["spec"]["id"]
@@ -266,5 +269,50 @@ async def _report(world: World, kind: Kind, id: str, *, node: str = "", **status
     return await world.state.patch(kind, name, namespace, {"status": status}, subresource="status")
 
 
-def a_secret(name: str, namespace: str) -> Object:
-    return {**new_object(SECRET, name, namespace), "stringData": {"word": f"{namespace}-secret"}}
+async def fill_kubernetes(world: World) -> None:
+    """One object of each kind that the dialects have not made, in both projects and in the cloud."""
+    for project in (OURS, THEIRS):
+        for kind in world.catalog.all_kinds():
+            if "create" not in kind.verbs or "list" not in kind.verbs or kind.group == "events.k8s.io":
+                continue
+            where = project if kind.namespaced else None
+            if not (await world.state.list(kind, where, limit=1)).items:
+                await world.state.create(kind, _an_object(kind, project))
+
+
+def _an_object(kind: Kind, project: str) -> Object:
+    known = MORE.get(kind.plural) or OBJECTS.get((kind.group, kind.version, kind.plural)) or {}
+    metadata = {"name": f"{project}-{kind.singular or kind.plural}" if kind.namespaced else f"shared-{kind.plural}"}
+    metadata |= {k: v for k, v in known.get("metadata", {}).items() if k != "namespace"}
+    made = {**new_object(kind, metadata["name"], project if kind.namespaced else ""), **known}
+    return json.loads(
+        json.dumps({**made, "metadata": {**new_object(kind, "", project)["metadata"], **metadata}})
+        .replace("$project", project)
+        .replace("$node", NODES[project])
+    )
+
+
+MORE: dict[str, Object] = {
+    "pods": {"spec": {"nodeName": "$node", "containers": [{"name": "c", "image": "i", "env": [
+        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "$project-secret", "key": "word"}}},
+        {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "$project-configmap", "key": "word"}}}]}]}},
+    "secrets": {"stringData": {"word": "$project-word"}},
+    "configmaps": {"data": {"word": "$project-word"}},
+    "services": {"spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}},
+    "deployments": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
+    "replicasets": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
+    "horizontalpodautoscalers": {"spec": {"maxReplicas": 2, "scaleTargetRef": {
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}}},
+    "roles": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
+    "rolebindings": {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "User", "name": "nobody", "apiGroup": "rbac.authorization.k8s.io"}]},
+    "events": {"involvedObject": {"kind": "Pod", "name": "$project-pod", "namespace": "$project"}, "reason": "Made",
+               "message": "of $project"},
+    "limitranges": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "9"}, "default": {"cpu": "1"}}]}},
+    "revokedtokens": {"spec": {"auditId": "none", "expiresAt": "2030-01-01T00:00:00Z"}},
+    "operations": {"spec": {"server": "$project-server", "type": "stop"}},
+    "customresourcedefinitions": {"metadata": {"name": "xs.example.com"}, "spec": {
+        "group": "example.com", "names": {"plural": "xs", "kind": "X"}, "scope": "Namespaced", "versions": [{
+            "name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]}},
+}  # fmt: skip

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,10 +65,11 @@ class World:
     others: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
     node: FakeNode = field(default_factory=FakeNode)
+    images: Path = Path()
 
     def __post_init__(self) -> None:
         self.kubernetes = kubernetes_app(self.kernel, self.node.app)
-        self.openstack = openstack_app(InProcess(self.kernel, self.kubernetes), images=self.folder / "images")
+        self.openstack = openstack_app(InProcess(self.kernel, self.kubernetes), images=self.images)
 
     @property
     def state(self) -> Session:
@@ -130,6 +133,7 @@ async def empty_world(folder: Path) -> AsyncIterator[World]:
     async with _running(folder, MemoryStore()) as world:
         await world.identity.bootstrap(world.state, PASSWORD)
         yield world
+        shutil.copytree(world.images, folder / "images")
 
 
 @asynccontextmanager
@@ -138,6 +142,7 @@ async def thawed(frozen: Frozen) -> AsyncIterator[World]:
     store = MemoryStore()
     store.load(Loaded(frozen.rows, 0))
     async with _running(frozen.folder, store) as world:
+        shutil.copytree(frozen.folder / "images", world.images, dirs_exist_ok=True)
         world.tokens, world.ids = frozen.tokens, frozen.ids
         world.others, world.projects = frozen.others, frozen.projects
         yield world
@@ -151,7 +156,8 @@ async def _running(folder: Path, store: MemoryStore) -> AsyncIterator[World]:
     await identity.start()
     try:
         await kernel.start()
-        yield World(store, identity, kernel, folder)
+        with tempfile.TemporaryDirectory(dir=folder) as images:
+            yield World(store, identity, kernel, folder, images=Path(images))
     finally:
         await identity.stop()
         await store.close()

@@ -193,7 +193,9 @@ class Session:
         if not (self._kernel.virtual.is_public(kind) and not subresource):
             self._check("create", kind, namespace, name if subresource else "", subresource)
         if subresource:
-            return await subresources.create(self._kernel, self.caller, kind, name, namespace, subresource, obj)
+            return await subresources.create(
+                self._kernel, self.caller, kind, name, namespace, subresource, obj, options
+            )
         handler = self._kernel.virtual.get(kind)
         if handler is not None:
             return await handler(self.caller, self._kernel.schemas.of(kind).decode(obj, options))
@@ -314,7 +316,7 @@ class Session:
     ) -> Objects:
         """Delete whatever the selectors match; returns the last states."""
         kind = self._kernel.known(kind)
-        self._check("deletecollection", kind, namespace, "")
+        self._check("deletecollection", kind, namespace, "", fields=fields)
         view = self._views.of(kind)
         if view is not None:
             kind, fields = view.storage, view.fields(fields)

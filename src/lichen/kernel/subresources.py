@@ -13,7 +13,7 @@ from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, NotFound
 from lichen.model.kind import Kind
 from lichen.model.meta import with_condition
-from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
+from lichen.model.state import Caller, Preconditions, WriteOptions
 
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
@@ -115,20 +115,27 @@ async def update_scale(
 
 
 async def create(
-    kernel: Kernel, caller: Caller, kind: Kind, name: str, namespace: str, subresource: str, body: Object
+    kernel: Kernel,
+    caller: Caller,
+    kind: Kind,
+    name: str,
+    namespace: str,
+    subresource: str,
+    body: Object,
+    options: WriteOptions,
 ) -> Object:
     """POST to a subresource. NotFound: there is none of that name."""
     if kind == POD and subresource == "binding":
-        return await _bind(kernel, caller, name, namespace, body)
+        return await _bind(kernel, caller, name, namespace, body, options)
     if kind == POD and subresource == "eviction":
-        return await _evict(kernel, caller, name, namespace, body)
+        return await _evict(kernel, caller, name, namespace, body, options)
     handler = kernel.virtual.subresource(kind, subresource)
     if handler is None:
         raise NotFound(f"{kind.resource} has no subresource {subresource!r} that can be created", kind=kind.plural)
     return await handler(caller, await kernel.store.get(kind, name, namespace), body)
 
 
-async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object) -> Object:
+async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object, asked: WriteOptions) -> Object:
     checked = kernel.schemas.named(BINDING, definition_name("", "v1", "Binding")).decode(body)
     node = (checked.get("target") or {}).get("name")
     if not node:
@@ -152,16 +159,18 @@ async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body:
     status = pod.setdefault("status", {})
     scheduled = {"type": "PodScheduled", "status": "True"}
     status["conditions"] = with_condition(status.get("conditions") or [], scheduled, rfc3339(kernel.clock.now()))
-    await kernel.writes.update(caller, POD, pod, "binding", DEFAULT_OPTIONS)
+    await kernel.writes.update(caller, POD, pod, "binding", WriteOptions(dry_run=asked.dry_run))
     return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
 
 
-async def _evict(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object) -> Object:
+async def _evict(
+    kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object, asked: WriteOptions
+) -> Object:
     checked = kernel.schemas.named(EVICTION, definition_name("policy", "v1", "Eviction")).decode(body)
     options = checked.get("deleteOptions") or {}
     given = options.get("preconditions") or {}
     preconditions = Preconditions(given.get("uid", ""), given.get("resourceVersion", ""))
     grace = options.get("gracePeriodSeconds")
-    dry = WriteOptions(dry_run=bool(options.get("dryRun")))
+    dry = WriteOptions(dry_run=asked.dry_run or bool(options.get("dryRun")))
     await kernel.writes.delete(caller, POD, name, namespace, preconditions, "Background", grace, dry)
     return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}

@@ -2,7 +2,7 @@
 """Every built-in kind that is served: Kubernetes 1.36's stable kinds, one line each.
 
 Columns: plural, kind, scope (ns or cluster), short names, subresources, categories, verbs (`rw` is all eight,
-`c` is create only, `-` nothing), in sections by group/version. `-` stands for none.
+`one` all but deletecollection, `c` create only, `-` nothing), in sections by group/version. `-` stands for none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ configmaps                  ConfigMap                  ns      cm     -         
 endpoints                   Endpoints                  ns      ep     -                                      -    rw
 events                      Event                      ns      ev     -                                      -    rw
 limitranges                 LimitRange                 ns      limits -                                      -    rw
-namespaces                  Namespace                  cluster ns     status,finalize                        -    rw
+namespaces                  Namespace                  cluster ns     status,finalize                        -    one
 nodes                       Node                       cluster no     status,proxy                           -    rw
 persistentvolumeclaims      PersistentVolumeClaim      ns      pvc    status                                 -    rw
 persistentvolumes           PersistentVolume           cluster pv     status                                 -    rw
@@ -158,6 +158,9 @@ def builtin(group: str, plural: str) -> Kind:
     return _by_resource()[group, plural]
 
 
+_VERBS = {"rw": ALL_VERBS, "one": tuple(verb for verb in ALL_VERBS if verb != "deletecollection"), "c": ("create",)}
+
+
 def _parse(line: str, group: str, version: str) -> Kind:
     plural, kind, scope, short, subresources, categories, verbs = line.split()
     return Kind(
@@ -169,7 +172,7 @@ def _parse(line: str, group: str, version: str) -> Kind:
         singular=kind.lower(),
         short=_words(short),
         categories=_words(categories),
-        verbs=ALL_VERBS if verbs == "rw" else ("create",),
+        verbs=_VERBS[verbs],
         subresources=_words(subresources),
     )
 

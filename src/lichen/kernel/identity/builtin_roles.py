@@ -170,7 +170,7 @@ def _node_rules() -> list[Object]:
         rule([""], ["persistentvolumeclaims", "persistentvolumes"], READ),
         rule(["image.lichen.dev"], ["images"], READ),
         rule(["image.lichen.dev"], ["images/status"], ["patch", "update"]),
-        rule(["compute.lichen.dev"], ["keypairs", "flavors"], READ),
+        rule(["compute.lichen.dev"], ["keypairs"], ["get"]),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["coordination.k8s.io"], ["leases"], ["create", "patch", "update", *READ]),
         rule(["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),

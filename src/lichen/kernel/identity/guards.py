@@ -17,6 +17,7 @@ from lichen.model.errors import Forbidden
 from lichen.model.kind import Kind
 from lichen.model.state import Caller
 
+NODE_LEASES = "kube-node-lease"
 BINDINGS = (builtin.ROLE_BINDING, builtin.CLUSTER_ROLE_BINDING)
 
 
@@ -118,7 +119,8 @@ class NodesKeepToTheirOwn:
             return
         node = request.caller.name.removeprefix(NODE)
         if request.kind in (builtin.NODE, builtin.LEASE):
-            self._refuse_unless(request, request.name == node, f"it may write only its own, {node}")
+            own = request.name == node and request.namespace in ("", NODE_LEASES)
+            self._refuse_unless(request, own, f"it may write only its own, {node}")
             return
         self._refuse_unless(request, node_of(request.kind, request.old) == node, f"it is not bound to {node}")
         if request.verb == "update" and request.subresource != "status":
