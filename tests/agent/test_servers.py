@@ -40,6 +40,7 @@ async def test_a_guest_is_given_its_interface_and_its_config_drive(world: World)
         "openstack/latest/meta_data.json",
         "openstack/latest/network_data.json",
         "openstack/latest/vendor_data.json",
+        "openstack/latest/vendor_data2.json",
     ]
     assert [lease.addresses for lease in world.machine.networks[NETWORK_ID].leases] == [("10.0.0.5",)]
 

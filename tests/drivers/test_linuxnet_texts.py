@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,25 @@ def test_leases_and_names_are_sorted_and_hold_each_address() -> None:
 
 def test_a_guarded_port_sends_from_its_own_addresses() -> None:
     text = rules.guard_port("t", "lt1", PORT)
-    assert "add rule bridge t lt1 ether saddr != fa:16:3e:00:00:01 drop" in text
+    assert "add rule bridge t lt1 ether saddr != { fa:16:3e:00:00:01 } drop" in text
     assert "add rule bridge t lt1 arp saddr ip != { 0.0.0.0, 10.9.0.5 } drop" in text
     assert "add rule bridge t lt1 ip saddr { 10.9.0.5 } accept" in text
     assert "add rule bridge t lt1 ip6 saddr { fe80::/10, ::, fd00::5 } accept" in text
     assert text.endswith("add element bridge t ports { lt1 : goto lt1 }\n")
+
+
+def test_a_guarded_port_sends_from_the_addresses_too_that_it_is_allowed() -> None:
+    pairs = (("10.9.0.0/28", ""), ("10.9.0.7", "fa:16:3e:00:00:09"), ("fd00::/64", ""))
+    text = rules.guard_port("t", "lt1", replace(PORT, pairs=pairs))
+    assert "add rule bridge t lt1 ether saddr != { fa:16:3e:00:00:01, fa:16:3e:00:00:09 } drop" in text
+    assert "add rule bridge t lt1 ip saddr { 10.9.0.0/28 } accept" in text
+    assert "add rule bridge t lt1 ip6 saddr { fe80::/10, ::, fd00::/64 } accept" in text
+
+
+def test_names_of_a_network_with_a_domain_are_said_with_and_without_it(tmp_path: Path) -> None:
+    network = NetworkSpec("n", leases=(Lease("p", PORT.mac, "web", ("10.9.0.5",)),), domain="shop.example")
+    assert dhcp.hosts_text(network) == "10.9.0.5 web web.shop.example\n"
+    assert "domain=shop.example\nlocal=/shop.example/\n" in dhcp.config_text(network, tmp_path)
 
 
 def test_a_service_spreads_over_its_endpoints_and_refuses_without_any() -> None:

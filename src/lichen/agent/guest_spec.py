@@ -16,6 +16,8 @@ from lichen.model.data import Object
 from lichen.model.meta import labels_of
 from lichen.model.names import PROJECT_ID, slug
 
+VENDOR_FILES = ("vendor_data.json", "vendor_data2.json")
+
 
 def config_drive(
     server: Server,
@@ -25,20 +27,34 @@ def config_drive(
     ports: Iterable[PortSpec],
     subnets: Mapping[str, tuple[SubnetSpec, ...]],
     password: bytes | None = None,
+    vendor: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Files by path, without a leading slash. subnets: those of each network, by network id. password: root's, as its
-    maker wants it."""
+    maker wants it. vendor: the cloud's own files, by name."""
     files = {
         "openstack/latest/meta_data.json": _json(
             meta_data(server, namespace, keypair)
             | ({"admin_pass": password.decode(errors="replace")} if password else {})
         ),
         "openstack/latest/network_data.json": _json(network_data(ports, subnets)),
-        "openstack/latest/vendor_data.json": b"{}",
+        **{f"openstack/latest/{name}": (vendor or {}).get(name, b"{}") for name in VENDOR_FILES},
     }
     if user_data is not None:
         files["openstack/latest/user_data"] = user_data
     return files
+
+
+def vendor_data(config: Object) -> dict[str, bytes]:
+    """The files that a ConfigMap holds for all guests; one that is no JSON object is left out."""
+    found: dict[str, bytes] = {}
+    for name in VENDOR_FILES:
+        text = str((config.get("data") or {}).get(name, ""))
+        try:
+            if isinstance(msgspec.json.decode(text), dict):
+                found[name] = text.encode()
+        except (msgspec.DecodeError, UnicodeError):
+            continue
+    return found
 
 
 def hostname_of(server: Server) -> str:

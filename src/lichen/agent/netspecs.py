@@ -28,6 +28,7 @@ from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.meta import labels_of, name_of, namespace_of
+from lichen.planning.ports import port_hostname
 
 ROUTER_INTERFACE = "network:router_interface"
 CLUSTER_DOMAIN = "cluster.local"
@@ -54,6 +55,7 @@ def network_spec(network: Object, subnets: Iterable[Object], ports: Iterable[Obj
         leases=tuple(sorted((lease for p in ports if (lease := _lease(p))), key=lambda lease: lease.port_id)),
         external=spec.external,
         addresses=tuple(sorted(answered)),
+        domain=spec.dns_domain.rstrip("."),
     )
 
 
@@ -90,6 +92,7 @@ def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortS
     """An interface, with the prefix lengths and the gateway of its subnets."""
     typed, net = Port.of(port).spec, Network.of(network).spec
     known = {subnet["spec"]["id"]: Subnet.of(subnet).spec for subnet in subnets}
+    guarded = net.port_security if typed.port_security is None else typed.port_security
     addresses, gateway = [], ""
     for fixed in typed.fixed_ips:
         subnet = known.get(fixed.subnet_id)
@@ -104,8 +107,9 @@ def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortS
         addresses=tuple(addresses),
         gateway=gateway,
         mtu=net.mtu,
-        port_security=net.port_security,
-        groups=None if typed.security_group_ids is None else tuple(sorted(typed.security_group_ids)),
+        port_security=guarded,
+        pairs=tuple((pair.ip_address, pair.mac_address) for pair in typed.allowed_address_pairs) if guarded else (),
+        groups=None if typed.security_group_ids is None or not guarded else tuple(sorted(typed.security_group_ids)),
     )
 
 
@@ -257,7 +261,5 @@ def _lease(port: Object) -> Lease | None:
     if not has_addresses(port) or port["spec"].get("deviceOwner", "").startswith("network:"):
         return None
     spec = port["spec"]
-    name = name_of(port)
-    owner = next((o["name"] for o in port["metadata"].get("ownerReferences") or []), "")
     addresses = tuple(fixed["ipAddress"] for fixed in spec["fixedIps"])
-    return Lease(spec["id"], spec["mac"], (owner or name).split(".")[0][:63], addresses)
+    return Lease(spec["id"], spec["mac"], port_hostname(port), addresses)

@@ -11,20 +11,20 @@ from typing import cast
 
 from lichen.agent import metadata
 from lichen.agent.attachments import boots_from_volume
-from lichen.agent.guest_spec import config_drive, hostname_of, secret_value, user_data_of
+from lichen.agent.guest_spec import config_drive, hostname_of, secret_value, user_data_of, vendor_data
 from lichen.agent.networks import Networks
 from lichen.agent.reporting import patch_finalizers, patch_status, refer
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
 from lichen.agent.workers import Workers
 from lichen.drivers.base import GuestDisk, GuestDriver, GuestNic, GuestSpec
-from lichen.kinds.builtin import NAMESPACE, SECRET
+from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, SECRET
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of, revision_of
-from lichen.model.names import CLUSTER_NETWORK, NODE_FINALIZER, SYSTEM_NAMESPACE
+from lichen.model.names import CLUSTER_NETWORK, NODE_FINALIZER, SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import State
 from lichen.planning import guest as plan
 from lichen.runtime.clock import Clock
@@ -307,7 +307,15 @@ class Servers:
         except ApiError:
             project = None
         subnets = {network_id: spec.subnets for network_id, spec in known.items() if spec is not None}
-        return config_drive(typed, project, keypair, user_data, specs, subnets, password)
+        vendor = await self._vendor()
+        return config_drive(typed, project, keypair, user_data, specs, subnets, password, vendor)
+
+    async def _vendor(self) -> dict[str, bytes]:
+        """What the cloud tells every guest: ConfigMap `vendor-data` of the system's namespace."""
+        try:
+            return vendor_data(await self._state.get(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE))
+        except NotFound:
+            return {}
 
     async def metadata(self, network_id: str, address: str) -> tuple[metadata.Tree, tuple[str, ...]] | None:
         """What the guest at that address may read, and the names of its keys; None: no server of this node has it."""

@@ -42,6 +42,8 @@ SYSTEM_NAMESPACE = "lichen-system"
 ROOT_CA = "kube-root-ca.crt"
 """The ConfigMap in every namespace that holds the authority of the API's certificate."""
 CLUSTER_NETWORK = "cluster"
+VENDOR_DATA = "vendor-data"
+"""The ConfigMap in the system's namespace whose keys vendor_data.json and vendor_data2.json all guests can read."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")

@@ -16,6 +16,13 @@ POD_OWNER, SERVER_OWNER = "pod", "compute:nova"
 PORT = Port.KIND
 
 
+def port_hostname(port: Object) -> str:
+    """What a port is called in its network: as it says itself, else as what it belongs to."""
+    owner = next((o["name"] for o in port["metadata"].get("ownerReferences") or []), "")
+    named = port["spec"].get("dnsName") or owner or name_of(port)
+    return str(named).split(".")[0][:63]
+
+
 def plan_pod_port(pod: Object, namespace: Object | None, port: Object | None) -> list[Step]:
     """The one port of a pod that is not on its host's network."""
     if pod["spec"].get("hostNetwork") or pod["spec"].get("runtimeClassName") == "process":

@@ -17,6 +17,7 @@ from lichen.model.quantity import millis, whole
 VCPU_OVERCOMMIT = 4
 """Guests' virtual CPUs for each real one, nova's default."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+MOST_WEIGHT = 100
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 AGGREGATE_SPEC = "aggregate_instance_extra_specs:"
@@ -130,7 +131,15 @@ def server_request(server: Object) -> Request:
         labels=tuple(sorted(labels_of(server).items())),
         near=(companions,) if policy == "affinity" else (),
         away=(companions,) if policy == "anti-affinity" else (),
+        wishes=_company(companions, policy),
     )
+
+
+def _company(companions: Term, policy: str) -> Wishes | None:
+    """What a server would rather have, of those of its group."""
+    if policy == "soft-affinity":
+        return Wishes(near=((MOST_WEIGHT, companions),))
+    return Wishes(away=((MOST_WEIGHT, companions),)) if policy == "soft-anti-affinity" else None
 
 
 def _companions(server: Object, group_id: str) -> Term:

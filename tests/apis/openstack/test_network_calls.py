@@ -311,7 +311,7 @@ async def test_what_is_not_served_is_not_found_and_not_advertised(cloud: TestClo
         assert (await fault(cloud, "GET", path))[0] == 404
     aliases = {e["alias"] for e in (await cloud.ok("GET", f"{NET}/extensions"))["extensions"]}
     assert "standard-attr-tag" in aliases
-    assert not aliases & {"trunk", "qos", "port-security"}
+    assert not aliases & {"trunk", "qos", "address-scope"}
 
 
 async def test_quotas_are_the_resource_quota_and_unlimited_without(cloud: TestCloud) -> None:
@@ -406,3 +406,41 @@ async def test_a_shared_pool_is_taken_from_by_all_and_one_projects_own_by_nobody
     foreign = {"network_id": network["id"], "ip_version": 4, "subnetpool_id": mine["id"]}
     assert (await cloud.call("POST", f"{NET}/subnets", {"subnet": foreign}, who="other")).status == 404
     assert (await cloud.call("PUT", f"{NET}/subnetpools/{shared['id']}", {"subnetpool": {}}, who="other")).status == 403
+
+
+async def test_a_port_is_named_may_share_an_address_and_may_be_unguarded(cloud: TestCloud) -> None:
+    network = await a_network(cloud, dns_domain="shop.example.")
+    await a_subnet(cloud, network)
+    pair = {"ip_address": "10.1.0.99"}
+    port = await a_port(cloud, network, dns_name="web", allowed_address_pairs=[pair])
+    assert [(a["hostname"], a["fqdn"]) for a in port["dns_assignment"]] == [("web", "web.shop.example.")]
+    assert port["allowed_address_pairs"] == [{**pair, "mac_address": port["mac_address"]}]
+    path = f"{NET}/ports/{port['id']}"
+    free = {"port_security_enabled": False, "security_groups": [], "allowed_address_pairs": []}
+    freed = (await cloud.ok("PUT", path, {"port": free}))["port"]
+    assert (freed["port_security_enabled"], freed["allowed_address_pairs"]) == (False, [])
+    tries = [
+        {"dns_name": "not a name\naddress=/x/1.2.3.4"},
+        {"allowed_address_pairs": [{"ip_address": "} drop"}]},
+        {"allowed_address_pairs": [{"ip_address": "10.1.0.1", "mac_address": "x"}]},
+        {"allowed_address_pairs": [{"mac_address": "fa:16:3e:00:00:01"}]},
+    ]
+    for wrong in tries:
+        assert (await cloud.call("PUT", path, {"port": {"port_security_enabled": True, **wrong}})).status == 400, wrong
+    domain = {"network": {"dns_domain": "x\nserver=1.1.1.1"}}
+    assert (await cloud.call("PUT", f"{NET}/networks/{network['id']}", domain)).status == 400
+
+
+async def test_ports_on_a_shared_network_stay_guarded_unless_the_admin_says_so(cloud: TestCloud) -> None:
+    body = {"network": {"name": "lan", "shared": True}}
+    shared = (await cloud.ok("POST", f"{NET}/networks", body, who="admin"))["network"]
+    subnet = {"network_id": shared["id"], "cidr": "10.8.0.0/24", "ip_version": 4}
+    await cloud.ok("POST", f"{NET}/subnets", {"subnet": subnet}, who="admin")
+    port = await a_port(cloud, shared)
+    for loose in (
+        {"port_security_enabled": False, "security_groups": []},
+        {"allowed_address_pairs": [{"ip_address": "10.8.0.9"}]},
+    ):
+        assert (await cloud.call("PUT", f"{NET}/ports/{port['id']}", {"port": loose})).status == 403
+        assert (await cloud.call("PUT", f"{NET}/ports/{port['id']}", {"port": loose}, who="admin")).status == 200
+        await cloud.ok("PUT", f"{NET}/ports/{port['id']}", {"port": {"port_security_enabled": True}}, who="admin")

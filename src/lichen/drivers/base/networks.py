@@ -43,6 +43,7 @@ class NetworkSpec:
     leases: tuple[Lease, ...] = ()
     external: bool = False  # leads out: the host itself answers on the gateways' addresses
     addresses: tuple[tuple[str, int], ...] = ()  # (ip, prefix length) of routers' interfaces, besides the gateways
+    domain: str = ""  # of its ports' names, without a dot at the end; "": they have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class PortSpec:
     gateway: str = ""
     mtu: int = 1450
     port_security: bool = True
+    pairs: tuple[tuple[str, str], ...] = ()  # (address or range, MAC) that it may send from, too
     groups: tuple[str, ...] | None = None  # ids of its security groups; None: all traffic passes
 
 

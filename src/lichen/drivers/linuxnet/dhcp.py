@@ -49,6 +49,8 @@ def config_text(network: NetworkSpec, folder: Path) -> str:
         "dhcp-lease-max=65536",
         f"dhcp-option-force=option:mtu,{network.mtu}",
     ]
+    if network.domain:
+        lines += [f"domain={network.domain}", f"local=/{network.domain}/"]
     for number, subnet in enumerate(served(network)):
         lines += _subnet(f"s{number}", subnet)
     return "\n".join(lines) + "\n"
@@ -88,7 +90,8 @@ def leases_text(network: NetworkSpec) -> str:
 
 def hosts_text(network: NetworkSpec) -> str:
     pairs = sorted((a, lease.hostname) for lease in network.leases for a in lease.addresses if lease.hostname)
-    return "".join(f"{address} {name}\n" for address, name in pairs)
+    full = f" {{name}}.{network.domain}" if network.domain else ""
+    return "".join(f"{address} {name}{full.format(name=name)}\n" for address, name in pairs)
 
 
 def name(pairs: Iterable[tuple[str, str]], folder: Path) -> None:

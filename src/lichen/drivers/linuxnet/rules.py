@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_network
 
 from lichen.drivers.base import PortSpec, ServiceRule
 
@@ -33,22 +33,30 @@ add rule bridge {table} delivered meta mark set oifname map @marks
 def guard_port(table: str, interface: str, port: PortSpec) -> str:
     """Let only the port's own addresses in from `interface`, no other DHCP server and no router advertisement."""
     chain = f"bridge {table} {interface}"
-    v4 = [a for a, _ in port.addresses if ip_address(a).version == 4]
-    v6 = [a for a, _ in port.addresses if ip_address(a).version == 6]
+    held = [*(address for address, _ in port.addresses), *(address for address, _ in port.pairs)]
+    v4, v6 = _ranges(held, 4), _ranges(held, 6)
+    macs = _set(dict.fromkeys([port.mac, *(mac for _, mac in port.pairs if mac)]))
     rules = [
-        f"ether saddr != {port.mac} drop",
-        f"arp saddr ether != {port.mac} drop",
-        f"arp saddr ip != {_set(['0.0.0.0', *v4])} drop",  # noqa: S104
+        f"ether saddr != {macs} drop",
+        f"arp saddr ether != {macs} drop",
+        f"arp saddr ip != {_set(_ranges(['0.0.0.0', *v4], 4))} drop",  # noqa: S104
         "udp sport 67 drop",
         "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
         f"ip saddr {_set(v4)} accept" if v4 else "",
         "icmpv6 type nd-router-advert drop",
-        f"ip6 saddr {_set(['fe80::/10', '::', *v6])} accept",
+        f"ip6 saddr {_set(_ranges(['fe80::/10', '::', *v6], 6))} accept",
         "ether type != arp drop",
     ]
     text = f"add chain {chain}\nflush chain {chain}\n"
     text += "".join(f"add rule {chain} {rule}\n" for rule in rules if rule)
     return text + f"add element bridge {table} ports {{ {interface} : goto {interface} }}\n"
+
+
+def _ranges(addresses: Iterable[str], version: int) -> list[str]:
+    """Those of one version; none of them overlap, which nft would refuse in a set."""
+    networks = [n for n in (ip_network(a, strict=False) for a in addresses) if n.version == version]
+    apart = [n for n in dict.fromkeys(networks) if not any(n != m and n.subnet_of(m) for m in networks)]  # type: ignore[arg-type]
+    return [str(n[0]) if n.num_addresses == 1 else str(n) for n in apart]
 
 
 def free_port(table: str, interface: str) -> str:

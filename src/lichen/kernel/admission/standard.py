@@ -18,6 +18,7 @@ from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
 from lichen.kernel.admission.ownership import Placement, Protected
 from lichen.kernel.admission.pods import Pods
+from lichen.kernel.admission.portnames import NetworkNames, PortWishes
 from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.routers import RouterInterfaces, Routers
@@ -53,6 +54,8 @@ def standard_plugins() -> list[Plugin]:
         SecurityGroups(),
         PortGroups(),
         Ports(addresses),
+        PortWishes(),
+        NetworkNames(),
         RouterInterfaces(),
         Routers(made),
         FloatingIPs(made),

@@ -4,7 +4,7 @@ from __future__ import annotations
 from lichen.model.data import Data, field
 from lichen.model.kind import Resource, kind
 
-POLICIES = ("affinity", "anti-affinity", "soft-anti-affinity")
+POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 
 
 @kind("servergroups", group="compute", subresources=())

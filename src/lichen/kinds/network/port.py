@@ -14,6 +14,13 @@ class FixedIP(Data):
     ip_address: str = field("Address.", default="", openstack="ip_address")
 
 
+class AddressPair(Data):
+    """An address that a port may use besides its own."""
+
+    ip_address: str = field("Address, or a range of them.", openstack="ip_address")
+    mac_address: str = field("MAC address; empty: the port's own.", default="", openstack="mac_address")
+
+
 class Binding(Data):
     """Where a port is plugged."""
 
@@ -74,6 +81,23 @@ class Port(Resource):
             to="SecurityGroup",
         )
         security_group_ids: list[str] | None = field("Ids of those groups, pinned at admission.", default=None)
+        allowed_address_pairs: list[AddressPair] = field(
+            "Addresses that it may send from besides its own, as a shared virtual one.",
+            default_factory=list,
+            openstack="allowed_address_pairs",
+        )
+        port_security: bool | None = field(
+            "Spoofed addresses are refused, and its security groups filter. Absent: as its network says; false: all "
+            "passes.",
+            default=None,
+            openstack="port_security_enabled",
+        )
+        dns_name: str = field(
+            "Name in its network's name server; by default that of what it belongs to.",
+            default="",
+            openstack="dns_name",
+            max_length=63,
+        )
         node: str = field("Node that is to carry it.", default="", openstack="binding:host_id", selectable=True)
         admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
         tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")

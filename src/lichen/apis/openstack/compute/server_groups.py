@@ -39,8 +39,6 @@ async def create_group(req: Request) -> Reply:
         raise BadRequest("Rules of server groups are not supported by this cloud.")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= 255:
         raise BadRequest("Invalid input for field/attribute name: 1 to 255 characters.")
-    if policy == "soft-affinity":
-        raise BadRequest("The policy soft-affinity is not supported by this cloud: use affinity.")
     if policy not in POLICIES:
         raise BadRequest(f"Invalid input for field/attribute policy: it is one of {', '.join(POLICIES)}.")
     spec = {"displayName": name.strip(), "policy": policy, "userId": req.caller.user_id}

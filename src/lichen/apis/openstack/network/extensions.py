@@ -9,10 +9,12 @@ from lichen.apis.openstack.request import Request
 from lichen.model.errors import NotFound
 
 EXTENSIONS = {
+    "allowed-address-pairs": "Addresses that a port may use besides its own",
     "agent": "Node agents, as the network service sees them",
     "availability_zone": "Zones that nodes are in",
     "binding": "Which node carries a port (for the cloud's admin)",
     "default-subnetpools": "A pool that is meant by those who name none",
+    "dns-integration": "Names of ports in their network",
     "external-net": "Networks that lead out of the cloud",
     "ext-gw-mode": "Whether a router translates addresses on the way out",
     "filter-validation": "A filter that does not exist is refused",
@@ -20,6 +22,7 @@ EXTENSIONS = {
     "net-mtu": "Largest packet of a network",
     "network-ip-availability": "Used and free addresses of networks",
     "pagination": "Lists in pages",
+    "port-security": "Ports that are not guarded",
     "project-id": "project_id beside tenant_id",
     "provider": "Segments of networks (for the cloud's admin)",
     "quotas": "Limits of a project",

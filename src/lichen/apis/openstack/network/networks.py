@@ -27,11 +27,11 @@ ATTRIBUTES = frozenset(
         "id", "name", "status", "admin_state_up", "shared", "router:external", "mtu", "tenant_id", "project_id",
         "description", "availability_zones", "availability_zone_hints", "provider:network_type",
         "provider:physical_network", "provider:segmentation_id", "revision_number", "created_at", "updated_at",
-        "subnets", "ipv4_address_scope", "ipv6_address_scope",
+        "subnets", "ipv4_address_scope", "ipv6_address_scope", "dns_domain",
     }
 )  # fmt: skip
 _APART = ("provider:network_type", "provider:physical_network", "availability_zone_hints")
-_READ_ONLY = ("status", "tags", "dns_domain", "port_security_enabled")
+_READ_ONLY = ("status", "tags")
 
 
 async def list_networks(req: Request) -> Reply:

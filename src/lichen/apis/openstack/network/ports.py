@@ -25,9 +25,12 @@ ATTRIBUTES = frozenset(
         "id", "name", "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner",
         "fixed_ips", "tenant_id", "project_id", "description", "revision_number", "created_at", "updated_at",
         "binding:host_id", "binding:vnic_type", "binding:vif_type", "security_groups",
+        "dns_name", "port_security_enabled",
     }
 )  # fmt: skip
-_APART = ("fixed_ips", "network_id", "security_groups", "binding:vnic_type", "binding:profile")
+_APART = (
+    "fixed_ips", "network_id", "security_groups", "binding:vnic_type", "binding:profile", "allowed_address_pairs",
+)  # fmt: skip
 _READ_ONLY = ("status", "tags")
 
 
@@ -57,6 +60,8 @@ async def update_port(req: Request, id: str) -> Reply:
         spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
     if "security_groups" in attributes:
         spec["securityGroups"] = await names_of(req, attributes["security_groups"], namespace_of(port))
+    if "allowed_address_pairs" in attributes:
+        spec["allowedAddressPairs"] = _pairs(attributes["allowed_address_pairs"])
     changed = await req.state.patch(Port.KIND, name_of(port), namespace_of(port), {"spec": spec})
     return Reply({"port": (await views(req, [changed]))[0]})
 
@@ -77,7 +82,11 @@ def _is_the_clouds(port: Object) -> bool:
 
 async def views(req: Request, ports: list[Object]) -> list[Json]:
     projects = await project_ids(req, ports)
-    return [port_view(p, projects[namespace_of(p)], admin=req.caller.is_admin) for p in ports]
+    networks = {n["spec"]["id"]: n for n in await visible(req, Network.KIND)} if ports else {}
+    return [
+        port_view(p, projects[namespace_of(p)], networks.get(p["spec"].get("networkId")), admin=req.caller.is_admin)
+        for p in ports
+    ]
 
 
 async def _create(req: Request, attributes: Object) -> Object:
@@ -94,15 +103,36 @@ async def _create(req: Request, attributes: Object) -> Object:
         spec["fixedIps"] = await _fixed_ips(req, attributes["fixed_ips"], network)
     if attributes.get("security_groups") is not None:
         spec["securityGroups"] = await names_of(req, attributes["security_groups"], namespace)
+    elif attributes.get("port_security_enabled") is False:
+        spec["securityGroups"] = []
+    if attributes.get("allowed_address_pairs"):
+        spec["allowedAddressPairs"] = _pairs(attributes["allowed_address_pairs"])
     spec |= {"network": reference(network, namespace), "displayName": spec.get("displayName", "")}
     return await objects.create(req, Port.KIND, spec["displayName"], spec, namespace=namespace)
 
 
 def _check_unsupported(attributes: Object) -> None:
+    if attributes.get("qos_policy_id"):
+        raise invalid("qos_policy_id is not supported")
+    attributes.pop("qos_policy_id", None)
+    if "dns_name" in attributes:  # clients write a domain's dot, and null for "none"
+        attributes["dns_name"] = str(attributes["dns_name"] or "").removesuffix(".")
     if attributes.get("binding:vnic_type", "normal") != "normal":
         raise invalid("only binding:vnic_type normal is supported")
     if attributes.get("binding:profile"):
         raise invalid("binding:profile is not supported")
+
+
+def _pairs(value: object) -> list[Object]:
+    """`[{"ip_address", "mac_address"}]` as the port's spec has it."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise invalid("allowed_address_pairs is not a list of objects")
+    for item in value:
+        if set(item) - {"ip_address", "mac_address"} or not isinstance(item.get("ip_address"), str):
+            raise invalid("each of allowed_address_pairs has an ip_address, and may have a mac_address")
+    return [{"ipAddress": item["ip_address"], "macAddress": item.get("mac_address") or ""} for item in value]
 
 
 async def _fixed_ips(req: Request, value: object, network: Object) -> list[Object]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen.model.data import Object
+from lichen.planning.ports import port_hostname
 
 Json = dict[str, Any]
 
@@ -28,6 +29,7 @@ def network_view(obj: Object, project_id: str, subnet_ids: list[str], *, admin: 
         "availability_zones": [],
         "ipv4_address_scope": None,
         "ipv6_address_scope": None,
+        "dns_domain": spec.get("dnsDomain", ""),
     }
     if admin:
         segment = spec.get("segment") or None
@@ -75,7 +77,13 @@ def subnet_pool_view(obj: Object, project_id: str) -> Json:
     }
 
 
-def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool = True) -> Json:
+def port_view(obj: Object, project_id: str, network: Object | None, *, admin: bool) -> Json:
+    """network: the port's, if the caller may see it."""
+    net = (network or {}).get("spec") or {}
+    domain = net.get("dnsDomain", "")
+    port_security = obj["spec"].get("portSecurity")
+    if port_security is None:
+        port_security = net.get("portSecurity", True)
     spec, status = obj["spec"], obj.get("status") or {}
     view = {
         **_common(obj, project_id),
@@ -91,6 +99,12 @@ def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool 
         ],
         "security_groups": list(spec.get("securityGroupIds") or []),
         "port_security_enabled": port_security,
+        "allowed_address_pairs": [
+            {"ip_address": pair["ipAddress"], "mac_address": pair.get("macAddress") or spec.get("mac", "")}
+            for pair in spec.get("allowedAddressPairs") or []
+        ],
+        "dns_name": spec.get("dnsName", ""),
+        "dns_assignment": _assignment(obj, domain),
         "binding:vnic_type": "normal",
     }
     if admin:
@@ -102,6 +116,14 @@ def port_view(obj: Object, project_id: str, *, admin: bool, port_security: bool 
             "binding:profile": {},
         }
     return view
+
+
+def _assignment(port: Object, domain: str) -> list[Json]:
+    """What the network's name server says of a port's addresses."""
+    host = port_hostname(port)
+    full = f"{host}.{domain.rstrip('.')}." if domain else f"{host}."
+    addresses = [ip.get("ipAddress", "") for ip in port["spec"].get("fixedIps") or []]
+    return [{"ip_address": address, "hostname": host, "fqdn": full} for address in addresses]
 
 
 def security_group_view(obj: Object, project_id: str) -> Json:

@@ -118,6 +118,29 @@ async def _detach(req: Request, volume: Object, argument: Any) -> Reply:
     return accepted()
 
 
+async def _retype(req: Request, volume: Object, argument: Any) -> Reply:
+    """Another name for what it is: all types are kept by the same engine, so that nothing moves."""
+    wanted = await common.find_type(req, str(_of(argument, "new_type")))
+    status = volume_status(volume, await common.attachment_of(req, volume))
+    if status not in ("available", "in-use"):
+        raise BadRequest(f"Invalid volume: it is {status}, and must be available or in-use to be retyped.")
+    await common.patch_spec(req, Volume.KIND, volume, {"type": name_of(wanted)})
+    return accepted()
+
+
+async def _reset_status(req: Request, volume: Object, argument: Any) -> Reply:
+    """An admin's word that a volume in error is good, or that one is not to be used."""
+    if not req.caller.is_admin:
+        raise Forbidden("Policy doesn't allow volume_extension:volume_admin_actions:reset_status to be performed.")
+    status = str((argument or {}).get("status", "")).lower() if isinstance(argument, dict) else ""
+    phases = {"available": "Available", "error": "Error"}
+    if status not in phases:
+        raise BadRequest("Invalid input for field/attribute status: it is available or error; the rest is observed.")
+    patch = {"status": {"phase": phases[status], "fault": "" if status == "available" else "The admin said so."}}
+    await req.state.patch(Volume.KIND, name_of(volume), namespace_of(volume), patch, subresource="status")
+    return accepted()
+
+
 async def _upload_image(req: Request, volume: Object, argument: Any) -> Reply:
     """A copy of the volume as an image, which its node makes."""
     wanted = argument if isinstance(argument, dict) else {}
@@ -173,6 +196,8 @@ ACTIONS: dict[str, Action] = {
     "os-set_image_metadata": _set_image_metadata,
     "os-unset_image_metadata": _unset_image_metadata,
     "os-show_image_metadata": _show_image_metadata,
+    "os-retype": _retype,
+    "os-reset_status": _reset_status,
     "os-volume_upload_image": _upload_image,
     "os-force_delete": _force_delete,
 }

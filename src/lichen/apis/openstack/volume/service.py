@@ -58,6 +58,8 @@ PLAIN = (
     Route("GET", "/attachments/{id}", hosts.show_attachment, "project", since=(3, 27)),
     Route("GET", "/limits", limits.show_limits, "project"),
     Route("GET", "/os-quota-sets/{quota_project_id}", limits.show_quota),
+    Route("PUT", "/os-quota-sets/{quota_project_id}", limits.update_quota, "admin"),
+    Route("DELETE", "/os-quota-sets/{quota_project_id}", limits.delete_quota, "admin"),
     Route("GET", "/os-quota-sets/{quota_project_id}/defaults", limits.show_defaults),
     Route("GET", "/os-services", hosts.list_services, "admin"),
     Route("GET", "/os-hosts", hosts.list_hosts, "admin"),
