@@ -60,13 +60,13 @@ def test_a_router_and_a_floating_ip_lead_to_a_server(cloud: Here):
     tell, ok = cloud.openstack_json, cloud.openstack_ok
     disk = a_qcow2(cloud.folder / "led.qcow2")
     tell("image", "create", "led", "--file", str(disk), "--disk-format", "qcow2")
-    public = tell("network", "create", "--external", "public", cloud="lichen")
+    public = tell("network", "create", "--external", "outside", cloud="lichen")
     assert public["router:external"] is True
     ok(
         "subnet",
         "create",
         "--network",
-        "public",
+        "outside",
         "--subnet-range",
         "203.0.113.0/24",
         "--no-dhcp",
@@ -75,12 +75,12 @@ def test_a_router_and_a_floating_ip_lead_to_a_server(cloud: Here):
     )
     tell("network", "create", "inner")
     tell("subnet", "create", "--network", "inner", "--subnet-range", "10.18.0.0/24", "inner-4")
-    tell("router", "create", "edge", "--external-gateway", "public")
+    tell("router", "create", "edge", "--external-gateway", "outside")
     ok("router", "add", "subnet", "edge", "inner-4")
     shown = tell("router", "show", "edge")
     assert [i["ip_address"] for i in shown["interfaces_info"]] == ["10.18.0.1"]
     tell("server", "create", "led", "--image", "led", "--flavor", "m1.tiny", "--network", "inner", "--wait")
-    floating = tell("floating", "ip", "create", "public")
+    floating = tell("floating", "ip", "create", "outside")
     ok("server", "add", "floating", "ip", "led", floating["floating_ip_address"])
     address = floating["floating_ip_address"]
     until("it is shown", lambda: address in tell("server", "show", "led")["addresses"]["inner"])
@@ -93,5 +93,5 @@ def test_a_router_and_a_floating_ip_lead_to_a_server(cloud: Here):
     ok("router", "remove", "subnet", "edge", "inner-4")
     ok("router", "delete", "edge")
     ok("network", "delete", "inner")
-    ok("network", "delete", "public", cloud="lichen")
+    ok("network", "delete", "outside", cloud="lichen")
     ok("image", "delete", "led")

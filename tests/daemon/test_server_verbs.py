@@ -157,3 +157,43 @@ def test_a_guest_that_powered_itself_off_starts_when_it_is_told_to(cloud: Here, 
     cloud.openstack_ok("server", "start", "sleepy")
     becomes(cloud, "sleepy", "ACTIVE")
     assert cloud.object("-n", "demo", "server", "sleepy")["status"]["startedAt"] > before
+
+
+def test_a_servers_image_boots_another_and_a_shelved_server_comes_back(cloud: Here):
+    tell, ok = cloud.openstack_json, cloud.openstack_ok
+    disk = a_qcow2(cloud.folder / "kept.qcow2")
+    tell("image", "create", "kept", "--file", str(disk), "--disk-format", "qcow2")
+    tell("server", "create", "kept", "--image", "kept", "--flavor", "m1.tiny", "--network", "cluster", "--wait")
+    snap = tell("server", "image", "create", "--name", "kept-snap", "--wait", "kept")
+    assert (snap["status"], snap["visibility"]) == ("active", "private")
+    tell("server", "create", "copy", "--image", "kept-snap", "--flavor", "m1.tiny", "--network", "cluster", "--wait")
+    ok("server", "shelve", "--wait", "kept")
+    assert tell("server", "show", "kept")["status"] == "SHELVED_OFFLOADED"
+    ok("server", "unshelve", "--wait", "kept")
+    until("it runs", lambda: tell("server", "show", "kept")["status"] == "ACTIVE")
+    history = [row["Action"] for row in tell("server", "event", "list", "kept")]
+    assert history[:2] == ["unshelve", "shelve"]
+    tell("volume", "create", "--size", "1", "kept")
+    until("it is made", lambda: tell("volume", "show", "kept")["status"] == "available")
+    made = tell("image", "create", "--volume", "kept", "of-kept")
+    until("it is an image", lambda: tell("image", "show", made["image_id"])["status"] == "active")
+    ok("server", "delete", "--wait", "kept", "copy")
+    ok("volume", "delete", "kept")
+    ok("image", "delete", "kept", "kept-snap", made["image_id"])
+
+
+def test_ten_servers_are_made_at_once_and_a_zone_that_is_asked_for_is_kept(cloud: Here):
+    tell, ok = cloud.openstack_json, cloud.openstack_ok
+    disk = a_qcow2(cloud.folder / "many.qcow2")
+    tell("image", "create", "many", "--file", str(disk), "--disk-format", "qcow2")
+    zones = {row["Zone Name"] for row in tell("availability", "zone", "list", "--compute")}
+    assert zones == {row["Zone Name"] for row in tell("availability", "zone", "list", "--volume")}
+    zone = max(zones)
+    ok(
+        "server", "create", "--image", "many", "--flavor", "m1.tiny", "--network", "cluster",
+        "--availability-zone", zone, "--min", "10", "--max", "10", "--wait", "many",
+    )  # fmt: skip
+    made = [row for row in tell("server", "list", "--long") if row["Name"].startswith("many-")]
+    assert [(row["Status"], row["Availability Zone"]) for row in made] == [("ACTIVE", zone)] * 10
+    ok("server", "delete", "--wait", *(row["ID"] for row in made))
+    ok("image", "delete", "many")

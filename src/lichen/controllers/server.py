@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lichen.controllers.base import Key, Mapper, World, by_owner
+from lichen.kinds.builtin import NODE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
@@ -14,10 +15,12 @@ from lichen.kinds.network.port import Port
 from lichen.kinds.network.securitygroup import SecurityGroup
 from lichen.model.data import Object
 from lichen.model.kind import Kind
-from lichen.model.meta import name_of, namespace_of
+from lichen.model.meta import labels_of, name_of, namespace_of
 from lichen.model.names import CLUSTER_NETWORK, SYSTEM_NAMESPACE
 from lichen.planning.ports import SERVER_OWNER, plan_server_ports, server_addresses, server_port_names
 from lichen.planning.steps import Step, patch_status
+
+ZONE = "topology.kubernetes.io/zone"
 
 
 class ServerController:
@@ -28,6 +31,7 @@ class ServerController:
         self.world = world
         self.servers = world.informer(Server.KIND)
         self.ports = world.informer(Port.KIND)
+        self.nodes = world.informer(NODE)
         self.networks = world.informer(Network.KIND)
         self.floating = world.informer(FloatingIP.KIND)
         self.floating.add_index("port", lambda floating: [floating["spec"].get("portId") or ""])
@@ -57,6 +61,7 @@ class ServerController:
         addresses += [floating for port in ports for floating in self._floating(port, labels)]
         wanted: Object = {"addresses": addresses, "ips": ", ".join(a["ip"] for a in addresses)}
         wanted["securityGroups"] = self._groups_of(ports)
+        wanted["zone"] = labels_of(self.nodes.get(server["spec"].get("node") or "") or {"metadata": {}}).get(ZONE, "")
         if not (server.get("status") or {}).get("phase"):
             wanted["phase"] = "Pending"
         return patch_status(Server.KIND, server, wanted)

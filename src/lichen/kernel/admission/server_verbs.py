@@ -128,6 +128,23 @@ def check_growth(request: Request, spec: Object, old: Object) -> None:
         raise faulty(request, Cause("spec.flavor", why))
 
 
+class Shelves:
+    """What is shelved is off; a power that is wanted takes it down from its shelf."""
+
+    kinds: tuple[Kind, ...] | None = (Server.KIND,)
+    verbs: tuple[str, ...] = ("create", "update")
+
+    async def admit(self, request: Request) -> None:
+        if request.subresource:
+            return
+        spec = request.object["spec"]
+        old: Object = (request.old or {}).get("spec") or {}
+        if spec.get("shelved") and not old.get("shelved"):
+            spec["power"] = "Off"
+        elif spec.get("shelved") and spec.get("power", "On") != "Off":
+            spec["shelved"] = False
+
+
 class History:
     """An Operation for every change of what a server is to do, in whichever language it was asked."""
 
@@ -143,7 +160,9 @@ class History:
 
 
 def _verbs(new: Object, old: Object) -> Iterator[str]:
-    if verb := POWER_VERBS.get((old.get("power", "On"), new.get("power", "On"))):
+    if bool(new.get("shelved")) != bool(old.get("shelved")):
+        yield "shelve" if new.get("shelved") else "unshelve"
+    elif verb := POWER_VERBS.get((old.get("power", "On"), new.get("power", "On"))):
         yield verb
     if new.get("rebootedAt", "") != old.get("rebootedAt", ""):
         yield "reboot"

@@ -23,7 +23,7 @@ from lichen.kernel.admission.ports import Ports
 from lichen.kernel.admission.quota import Quotas
 from lichen.kernel.admission.routers import RouterInterfaces, Routers
 from lichen.kernel.admission.securitygroups import PortGroups, SecurityGroups
-from lichen.kernel.admission.server_verbs import Groups, History, Locks
+from lichen.kernel.admission.server_verbs import Groups, History, Locks, Shelves
 from lichen.kernel.admission.services import Services
 from lichen.kernel.admission.signing import SigningRequests
 from lichen.kernel.admission.subnetpools import Cutting, SubnetPools
@@ -42,6 +42,7 @@ def standard_plugins() -> list[Plugin]:
         Locks(),
         Servers(),
         Groups(),
+        Shelves(),
         History(),
         Keypairs(),
         Captured(),

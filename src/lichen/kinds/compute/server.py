@@ -100,6 +100,9 @@ class Server(Resource):
             enum=("On", "Off", "Paused", "Suspended"),
             column="Wanted",
         )
+        shelved: bool = field(
+            "Put aside: its power is off until it is taken down again, which any other power does.", default=False
+        )
         run_policy: str = field(
             "Restart: a guest that crashed is started again; Never: it stays off.",
             default="Restart",
@@ -154,6 +157,7 @@ class Server(Resource):
             default="",
             openstack="OS-EXT-STS:task_state",
         )
+        zone: str = field("Zone of its node.", default="")
         addresses: list[ServerAddress] = field("Addresses.", default_factory=list)
         ips: str = field("Addresses in one line.", default="", column="IP")
         security_groups: list[str] = field("Names of its ports' security groups.", default_factory=list)

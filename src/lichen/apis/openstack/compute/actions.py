@@ -10,13 +10,13 @@ from urllib.parse import quote
 from lichen.apis.openstack.compute import interfaces, old_floating_ips, sizes, snapshots
 from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
 from lichen.apis.openstack.compute.security_groups import add_group, remove_group
-from lichen.apis.openstack.compute.server_state import server_state
+from lichen.apis.openstack.compute.server_state import SHELVED, server_state
 from lichen.apis.openstack.compute.servers import find, patch_spec
 from lichen.apis.openstack.reply import Reply, accepted, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Conflict, NotFound, Unavailable
+from lichen.model.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from lichen.model.meta import name_of, namespace_of
 
 Action = Callable[[Request, Object, Any], Awaitable[Reply]]
@@ -121,6 +121,30 @@ async def _unlock(req: Request, server: Object, _: Any) -> Reply:
     return accepted()
 
 
+async def _shelve(req: Request, server: Object, _: Any) -> Reply:
+    """Its power goes, its disk stays where it is: nothing has to be copied, to or from."""
+    require(server, "shelve", {"active", "stopped", "paused", "suspended"})
+    await patch_spec(req, server, {"shelved": True, "power": "Off"})
+    return accepted()
+
+
+async def _shelve_offload(req: Request, server: Object, _: Any) -> Reply:
+    """What is shelved takes nothing of its host but its disk, from the start."""
+    if not req.caller.is_admin:
+        raise Forbidden("Policy doesn't allow os_compute_api:os-shelve:shelve_offload to be performed.")
+    require(server, "shelveOffload", {SHELVED[1]})
+    return accepted()
+
+
+async def _unshelve(req: Request, server: Object, argument: Any) -> Reply:
+    wanted = argument if isinstance(argument, dict) else {}
+    if wanted.get("host") or wanted.get("availability_zone"):
+        raise BadRequest(f"{_STAYS} It is unshelved where it is.")
+    require(server, "unshelve", {SHELVED[1]})
+    await patch_spec(req, server, {"shelved": False, "power": "On"})
+    return accepted()
+
+
 def _refuse(words: str) -> Action:
     async def refuse(req: Request, server: Object, _: Any) -> Reply:
         raise BadRequest(words)
@@ -156,7 +180,10 @@ ACTIONS: dict[str, Action] = {
     "migrate": _refuse(_STAYS),
     "os-migrateLive": _refuse(_STAYS),
     "evacuate": _refuse(f"{_STAYS} A server whose host is lost waits for it."),
-    "shelve": _refuse(f"{_STAYS} Stop the server instead of shelving it."),
+    "shelve": _shelve,
+    "shelveOffload": _shelve_offload,
+    "unshelve": _unshelve,
+    "unrescue": _refuse("Rescue is not supported by this cloud."),
     "rescue": _refuse("Rescue is not supported by this cloud."),
     "changePassword": _refuse(
         "This cloud changes nothing inside of guests: a password is given when a server is made."

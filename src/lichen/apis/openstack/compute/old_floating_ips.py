@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from lichen.apis.openstack import objects
-from lichen.apis.openstack.body import shaped
+from lichen.apis.openstack.body import decode_object, shaped
 from lichen.apis.openstack.compute.server_parts import ports_of
 from lichen.apis.openstack.compute.server_views import Json
 from lichen.apis.openstack.network.common import reference, remove
@@ -38,7 +38,8 @@ async def show_ip(req: Request, id: str) -> Reply:
 
 async def create_ip(req: Request) -> Reply:
     """`{"pool": name or id}`; without one, of the first external network."""
-    document = await req.document() if int(req.headers.get("content-length", "0") or 0) else {}
+    raw = await req.read()
+    document = decode_object(raw) if raw else {}
     wanted = document.get("pool")
     pools = [n for n in await _pools(req) if not wanted or wanted in (_called(n), n["spec"]["id"])]
     if not pools:

@@ -21,6 +21,7 @@ NOVA_STATUSES = frozenset(
 )  # fmt: skip
 
 
+SHELVED = ("SHELVED_OFFLOADED", "shelved_offloaded")
 STILL = {"Paused": ("PAUSED", "paused"), "Suspended": ("SUSPENDED", "suspended")}
 TASKS_TO = {"Paused": "pausing", "Suspended": "suspending"}
 TASKS_FROM = {"Paused": "unpausing", "Suspended": "resuming"}
@@ -69,6 +70,8 @@ def _status_of(spec: Object, status: Object) -> tuple[str, str]:
             return ("RESIZE", "active") if spec.get("formerSize") else ("REVERT_RESIZE", "resized")
         if spec.get("formerSize"):
             return ("RESIZE", "active") if phase == "Building" else ("VERIFY_RESIZE", "resized")
+    if spec.get("shelved") and phase == "Stopped":
+        return SHELVED
     if phase in STILL:
         return STILL[phase]
     if phase == "Error":
@@ -107,7 +110,7 @@ def _task_of(obj: Object, spec: Object, status: Object) -> str | None:
         return "resize_migrating" if spec.get("formerSize") else "resize_reverting"
     power = spec.get("power", "On")
     if power == "Off":
-        return None if phase == "Stopped" else "powering-off"
+        return None if phase == "Stopped" else "shelving" if spec.get("shelved") else "powering-off"
     if phase in STILL or power in TASKS_TO:
         if phase == power:
             return None

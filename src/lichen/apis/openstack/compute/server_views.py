@@ -203,7 +203,8 @@ def _times(obj: Object) -> Json:
 def _placement(obj: Object, names: Names) -> Json:
     spec = obj["spec"]
     node = spec.get("node", "")
-    zone = names.zones.get(node, DEFAULT_ZONE) if node else spec.get("availabilityZone", "")
+    told = (obj.get("status") or {}).get("zone") or spec.get("availabilityZone") or DEFAULT_ZONE
+    zone = names.zones.get(node, told) if node else spec.get("availabilityZone", "")
     view: Json = {"OS-EXT-AZ:availability_zone": zone}
     if names.admin:
         view |= {
