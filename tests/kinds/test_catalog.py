@@ -54,7 +54,7 @@ def test_a_schema_keeps_what_kubectl_explains_and_merges_by() -> None:
     assert spec["x-kubernetes-list-map-keys"] == ["name"]
     assert spec["description"].startswith("List of containers")
     cidr = catalog.schema_of(Subnet.KIND)["properties"]["spec"]["properties"]["cidr"]
-    assert cidr["description"] .startswith("Range of addresses, as 10.0.0.0/24")
+    assert cidr["description"].startswith("Range of addresses, as 10.0.0.0/24")
 
 
 @pytest.mark.parametrize(
