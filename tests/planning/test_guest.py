@@ -213,6 +213,13 @@ def test_a_reboot_is_asked_for_once(kind: str):
     assert plan_guest(a_server({**RUNNING, "rebootedAt": "t1"}, rebootedAt="t1"), UP, NOW) == []
 
 
+def test_a_reboot_that_was_carried_out_before_the_agent_died_is_not_carried_out_again():
+    before = {**RUNNING, "phase": "Rebooting", "task": "rebooting"}
+    steps = plan_guest(a_server(before, rebootedAt="t1"), GuestActual("Running", True, STARTED + 5), NOW)
+    assert kinds(steps) == []
+    assert (said(steps)["rebootedAt"], said(steps)["phase"]) == ("t1", "Running")
+
+
 def test_a_first_start_makes_up_for_a_reboot():
     assert plan_guest(a_server(rebootedAt="t1"), GuestActual(has_disk=True), NOW)[-1] == Report({"rebootedAt": "t1"})
 

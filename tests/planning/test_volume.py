@@ -15,6 +15,7 @@ from lichen.planning.volume import (
     Remove,
     Report,
     Step,
+    TellGrown,
     VolumeActual,
     fault,
     plan_snapshot,
@@ -89,3 +90,10 @@ def test_a_snapshot_is_made_once():
     snapshot = VolumeSnapshot.of({"metadata": {"name": "s"}, "spec": {"id": "s", "volume": "v"}, "status": {}})
     assert orders(plan_snapshot(snapshot, VolumeActual(), 0)) == [Hold(), Make()]
     assert orders(plan_snapshot(snapshot, VolumeActual(size=GIB), 0)) == []
+
+
+def test_who_has_a_volume_is_told_that_it_grew_though_the_agent_died_in_between():
+    growing = a_volume({"phase": "Extending", "size": 1}, HELD["metadata"])
+    steps = plan_volume(growing, VolumeActual(size=2 * GIB), 0)
+    assert steps[0] == TellGrown()
+    assert (said(steps)["phase"], said(steps)["size"]) == ("Available", 2)

@@ -171,7 +171,7 @@ class NodeAttachments:
             await self._mount(attachment)
         else:
             state = (await self._guests.discover()).get(spec.get("serverId") or "")
-            if state is not None and state.power in ON and spec["volumeId"] not in state.disks:
+            if state is not None and state.power in ON:
                 await self._guests.attach_disk(spec["serverId"], self._disk(attachment))
         since = (attachment.get("status") or {}).get("attachedAt") or rfc3339(self._clock.now())
         await self._report(key, attachment, {"phase": "Attached", "attachedAt": since, "fault": ""})

@@ -164,8 +164,8 @@ class NodeVolumes:
                 await self.driver.snapshot(id, obj["spec"]["volumeId"])
             case plan.Grow(size):
                 await self.driver.grow(id, size)
-                if self.grown is not None:
-                    await self.grown(obj)
+            case plan.TellGrown() if self.grown is not None:
+                await self.grown(obj)
             case plan.Remove() if is_volume:
                 await self.driver.delete(id)
             case plan.Remove():

@@ -64,12 +64,12 @@ class Networks:
         topology.listen(node, self._changed)
 
     async def start(self) -> None:
-        """Find what is here, remove the ports and networks that nobody has, and bring the rest up to date."""
+        """Find what is here, remove the ports and networks that nobody here has, and bring the rest up to date."""
         networks, ports = await self.driver.discover()
         for port_id in ports:
             port = next(iter(self._sources.ports.by_index("id", port_id)), None)
-            if port is None:
-                await self.driver.unplug(port_id)
+            if port is None or not self._sources.is_user_on(self._node, port["spec"].get("deviceId") or ""):
+                await self.unplug(port_id)
             else:
                 self._plugged[port_id] = port["spec"].get("networkId") or ""
         for network_id in networks:

@@ -115,6 +115,13 @@ class Sources:
         """Ports of a server (by its id) or a pod (by its uid)."""
         return list(self.ports.by_index("device", device_id))
 
+    def is_user_on(self, node: str, device_id: str) -> bool:
+        """Whether a server or pod of that id is on the node."""
+        pods, servers = self.pods.by_index("uid", device_id), self.servers.by_index("id", device_id)
+        return any(pod["spec"].get("nodeName") == node for pod in pods) or any(
+            server["spec"].get("node") == node for server in servers
+        )
+
     def image(self, image_id: str) -> Object | None:
         """The image of that id."""
         return next(iter(self.images.by_index("id", image_id)), None)
@@ -152,14 +159,14 @@ class Sources:
         self.subnets.add_index("network", lambda subnet: _value(subnet, "networkId"))
 
     def _port_event(self, event: Any, port: Object, old: Object | None) -> None:
-        """A port is what its server or pod waits for."""
+        """A port is what its server or pod waits for, or is to let go of."""
         if old is not None and event == "MODIFIED" and old["spec"] == port["spec"]:
             return
-        device = port["spec"].get("deviceId") or ""
-        for pod in self.pods.by_index("uid", device):
-            self._tell(self._pods, pod, "nodeName")
-        for server in self.servers.by_index("id", device):
-            self._tell(self._servers, server, "node")
+        for device in {each["spec"].get("deviceId") or "" for each in (port, old) if each is not None}:
+            for pod in self.pods.by_index("uid", device):
+                self._tell(self._pods, pod, "nodeName")
+            for server in self.servers.by_index("id", device):
+                self._tell(self._servers, server, "node")
 
     def _image_event(self, event: Any, image: Object, old: Object | None) -> None:
         self._tell(self._captured, image, "node")

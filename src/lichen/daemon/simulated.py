@@ -128,7 +128,7 @@ def _agent(
     agent = Agent(
         name,
         state,
-        FakeGuests(machine),
+        FakeGuests(machine, pool),
         dict.fromkeys(CLASSES, pods),
         FakeNetworks(machine),
         images,

@@ -254,7 +254,7 @@ def _plan_running(server: Server, actual: GuestActual, now: float) -> list[Step]
     power = "Paused" if actual.power == "Paused" else "Running"
     started = rfc3339(actual.started_at) or server.status.started_at
     running: dict[str, Any] = {"started_at": started, "launched_at": server.status.launched_at or started}
-    if _reboot_wanted(server) and server.status.launched_at:
+    if _reboot_wanted(server) and server.status.launched_at and started == server.status.started_at:
         kind = server.spec.reboot_type
         return [
             *_report(

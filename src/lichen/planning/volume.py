@@ -59,11 +59,16 @@ class Grow:
 
 
 @dataclass(frozen=True, slots=True)
+class TellGrown:
+    """Let whoever has the volume see that it is larger."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Remove the bytes."""
 
 
-Step = Report | Hold | LetGo | Make | Grow | Remove
+Step = Report | Hold | LetGo | Make | Grow | TellGrown | Remove
 Stored = Volume | VolumeSnapshot
 
 
@@ -78,7 +83,8 @@ def plan_volume(volume: Volume, actual: VolumeActual, now: float) -> list[Step]:
         if _failed(volume):
             return []
         return [*_report(volume, now, "Extending", message="The volume grows."), Grow(wanted)]
-    return _report(volume, now, "Available", ready=True, size=-(-actual.size // GIB))
+    tell: list[Step] = [TellGrown()] if volume.status.phase == "Extending" else []
+    return [*tell, *_report(volume, now, "Available", ready=True, size=-(-actual.size // GIB))]
 
 
 def plan_snapshot(snapshot: VolumeSnapshot, actual: VolumeActual, now: float) -> list[Step]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lichen.drivers.base import GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
+from lichen.drivers.fake.blocks import FakePool
 from lichen.drivers.fake.boot import boot_log
 from lichen.drivers.fake.faults import Fault, guest_fault
 from lichen.drivers.fake.machine import Changes, FakeGuest, FakeMachine
@@ -19,12 +20,13 @@ SLOTS = 8
 
 
 class FakeGuests:
-    """GuestDriver over a `FakeMachine`."""
+    """GuestDriver over a `FakeMachine`. pool: where its guests' volumes are."""
 
     accelerator = "fake"
 
-    def __init__(self, machine: FakeMachine) -> None:
+    def __init__(self, machine: FakeMachine, pool: FakePool | None = None) -> None:
         self._machine = machine
+        self._pool = pool or FakePool()
         self._listening: list[Changes] = []
 
     async def discover(self) -> dict[str, GuestState]:
@@ -62,6 +64,7 @@ class FakeGuests:
         await self._machine.clock.sleep(self._machine.timing.start)
         known.spec = guest
         known.nics = list(guest.nics)
+        known.seen = {disk.id: self._size(disk.id) for disk in guest.disks}
         self._power_on(known, fault)
 
     async def stop(self, guest_id: str, *, grace: float = 30.0) -> None:
@@ -125,6 +128,7 @@ class FakeGuests:
         if len(guest.spec.disks) >= SLOTS:
             raise Permanent("NoFreeSlot", "The server has no free slot for another disk (simulated).")
         guest.spec = replace(guest.spec, disks=(*guest.spec.disks, disk))
+        guest.seen[disk.id] = self._size(disk.id)
 
     async def detach_disk(self, guest_id: str, disk_id: str) -> None:
         guest = self._machine.guests.get(guest_id)
@@ -134,7 +138,9 @@ class FakeGuests:
         guest.spec = replace(guest.spec, disks=tuple(d for d in guest.spec.disks if d.id != disk_id))
 
     async def resize_disk(self, guest_id: str, disk_id: str) -> None:
-        """Simulated guests do not look at the size of their disks."""
+        guest = self._machine.guests.get(guest_id)
+        if guest is not None and disk_id in _plugged(guest):
+            guest.seen[disk_id] = self._size(disk_id)
 
     async def remove(self, guest_id: str) -> None:
         guest = self._machine.guests.pop(guest_id, None)
@@ -167,6 +173,9 @@ class FakeGuests:
         if guest is not None and guest.power == GuestPower.RUNNING:
             _end(guest, power, self._machine.clock.now())
             self._machine.tell_guest(guest_id)
+
+    def _size(self, disk_id: str) -> int:
+        return self._pool.volumes.get(disk_id, 0)
 
     def _guest(self, spec: GuestSpec) -> FakeGuest:
         return self._machine.guests.setdefault(spec.id, FakeGuest(spec))

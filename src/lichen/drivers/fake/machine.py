@@ -47,13 +47,14 @@ class Timing:
 
 @dataclass(slots=True)
 class FakeGuest:
-    """A simulated VM. `runs` are (started, ended), None while it goes on."""
+    """A simulated VM. `runs` are (started, ended), None while it goes on; seen: bytes of its volumes, as it knows."""
 
     spec: GuestSpec
     has_disk: bool = False
     power: GuestPower = GuestPower.SHUTDOWN
     runs: list[tuple[float, float | None]] = field(default_factory=list)
     nics: list[GuestNic] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

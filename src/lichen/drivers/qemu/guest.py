@@ -197,8 +197,9 @@ class Guest:
     async def attach_disk(self, disk: GuestDisk) -> None:
         async with self._lock:
             await self._attach()
-            if self._alive and self._monitor and disk.id not in await volumes.plugged(self._monitor):
-                await volumes.plug(self._monitor, disk)
+            if self._alive and self._monitor:
+                if disk.id not in await volumes.plugged(self._monitor):
+                    await volumes.plug(self._monitor, disk)
                 self._keep_disks(lambda held: (*(d for d in held if d.id != disk.id), disk))
 
     async def detach_disk(self, disk_id: str) -> None:
