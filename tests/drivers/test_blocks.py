@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from lichen.drivers.base import BlockSpec
 from lichen.drivers.fake.blocks import FakeBlocks, FakePool
+from lichen.drivers.files import volumes
 from lichen.drivers.files.volumes import FileVolumes
 from lichen.model.errors import Permanent
 from tests.conformance.blocks import MIB, BlockConformance, a_volume, an_id
@@ -102,6 +105,25 @@ class TestFileVolumes(BlockConformance):
         (bench.folder / f".{id}.raw.part").write_bytes(b"half")
         bench.reopen()
         assert (await bench.blocks.discover()).volumes == {id: 4 * MIB}
+        await bench.blocks.delete(id)
+        assert os.listdir(bench.folder) == []
+
+    async def test_a_long_copy_holds_up_no_other_volume_and_its_room_is_promised(
+        self, bench: FileBench, monkeypatch: pytest.MonkeyPatch
+    ):
+        source = await a_volume(bench)
+        goes_on, plain = threading.Event(), volumes.copy
+        monkeypatch.setattr(volumes, "copy", lambda *arguments: (goes_on.wait(20), plain(*arguments))[1])
+        copy, before = an_id(), (await bench.blocks.space()).promised
+        copying = asyncio.create_task(bench.blocks.create(BlockSpec(copy, 64 * MIB, volume_id=source)))
+        try:
+            other = await asyncio.wait_for(a_volume(bench, MIB), 10)
+            assert (await bench.blocks.space()).promised == before + 65 * MIB
+            assert (await bench.blocks.discover()).volumes.keys() == {source, other}
+        finally:
+            goes_on.set()
+            await copying
+        assert copy in (await bench.blocks.discover()).volumes
 
 
 class TestFakeBlocks(BlockConformance):

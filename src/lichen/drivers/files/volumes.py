@@ -14,7 +14,8 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,8 @@ from lichen.drivers.files.formats import HEAD, BadImage, check
 from lichen.model.errors import Permanent, Temporary
 
 T = TypeVar("T")
+COPIERS = 2
+"""Copies that go on side by side on one node."""
 VOLUME, SNAPSHOT, PART = ".raw", ".snapshot", ".part"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -36,7 +39,9 @@ class FileVolumes:
     def __init__(self, folder: Path, *, reserve: int = 256 * _MIB) -> None:
         self._folder = folder
         self._reserve = reserve
-        self._lock = asyncio.Lock()
+        self._lock = asyncio.Lock()  # while space is promised, not while bytes are copied
+        self._begun: dict[Path, int] = {}
+        self._copiers = ThreadPoolExecutor(COPIERS, "volume-copy")
 
     async def discover(self) -> Blocks:
         return await asyncio.to_thread(self._discover)
@@ -45,12 +50,11 @@ class FileVolumes:
         target = self.path(volume.id)
         if target.exists():
             return
-        async with self._lock:
-            await self._check_space(volume.size)
+        async with self._promised(target, volume.size):
             if volume.image is not None:
                 await self._from_image(volume, volume.image, target)
             else:
-                await _off_loop(self._make, target, self._source(volume), volume.size)
+                await self._copied(target, self._source(volume), volume.size)
 
     async def grow(self, volume_id: str, size: int) -> None:
         path = self.path(volume_id)
@@ -71,9 +75,8 @@ class FileVolumes:
             return
         if not source.exists():
             raise Permanent("VolumeMissing", f"The bytes of volume {volume_id} are not on this node.")
-        async with self._lock:
-            await self._check_space(data_bytes(source))
-            await _off_loop(self._make, target, source, 0)
+        async with self._promised(target, data_bytes(source)):
+            await self._copied(target, source, 0)
 
     async def delete_snapshot(self, snapshot_id: str) -> None:
         await asyncio.to_thread(self._remove, self._named(snapshot_id, SNAPSHOT))
@@ -126,8 +129,24 @@ class FileVolumes:
             if path.suffix == VOLUME:
                 with contextlib.suppress(FileNotFoundError):
                     promised += max(0, path.stat().st_size - data_bytes(path))
+        for target, size in tuple(self._begun.items()):
+            if not target.exists():
+                promised += max(
+                    0, size - sum(data_bytes(part) for part in self._folder.glob(f".{target.stem}.*{PART}"))
+                )
         free = max(0, disk.f_bavail * disk.f_frsize - self._reserve)
         return Space(disk.f_blocks * disk.f_frsize, free, promised)
+
+    @contextlib.asynccontextmanager
+    async def _promised(self, target: Path, size: int) -> AsyncIterator[None]:
+        """Room for a file that is made meanwhile; copies of several go on side by side."""
+        async with self._lock:
+            await self._check_space(size)
+            self._begun[target] = size
+        try:
+            yield
+        finally:
+            del self._begun[target]
 
     async def _check_space(self, size: int) -> None:
         space = await self.space()
@@ -135,6 +154,13 @@ class FileVolumes:
         if size > left:
             words = f"{size // _MIB} MiB are needed, {max(0, left) // _MIB} MiB are free and not promised to others"
             raise Permanent("NoSpace", f"The node has no room for the volume: {words}.")
+
+    async def _copied(self, target: Path, source: Path | None, size: int) -> None:
+        """Long copies have threads of their own: what is short does not wait for them."""
+        if source is None:
+            await _off_loop(self._make, target, source, size)
+        else:
+            await _off_loop(self._make, target, source, size, pool=self._copiers)
 
     def _make(self, target: Path, source: Path | None, size: int) -> None:
         """A file of at least `size` bytes that begins as `source` is."""
@@ -169,7 +195,7 @@ class FileVolumes:
                 "TooSmall", f"The image needs {-(-virtual // (1 << 30))} GiB, the volume has {volume.size >> 30} GiB."
             )
         if volume.image_format == "raw":
-            await _off_loop(self._make, target, image, volume.size)
+            await self._copied(target, image, volume.size)
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         converted = self._folder / f".{volume.id}.converted{PART}"
@@ -183,6 +209,9 @@ class FileVolumes:
             converted.unlink(missing_ok=True)
 
     def _remove(self, path: Path) -> None:
+        """With what a copy that was broken off left of it."""
+        for part in self._folder.glob(f".{path.stem}.*{PART}"):
+            part.unlink(missing_ok=True)
         if path.exists():
             path.unlink(missing_ok=True)
             _sync_folder(self._folder)
@@ -243,10 +272,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-async def _off_loop(function: Callable[..., T], *arguments: object) -> T:
+async def _off_loop(function: Callable[..., T], *arguments: object, pool: ThreadPoolExecutor | None = None) -> T:
     """Run what blocks in a thread; a full disk gets its own name."""
     try:
-        return await asyncio.to_thread(function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
     except OSError as error:
         if error.errno in _FULL:
             raise Permanent("NoSpace", "The node's disk is full.") from error
