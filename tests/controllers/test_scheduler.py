@@ -7,13 +7,15 @@ import contextlib
 from collections import Counter
 from typing import Any
 
-from lichen.kinds.builtin import EVENT, NODE, POD, PRIORITY_CLASS
+from lichen.kinds.builtin import EVENT, NODE, PERSISTENT_VOLUME_CLAIM, POD, PRIORITY_CLASS
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Invalid
 from lichen.model.kind import new_object
 from lichen.model.meta import find_condition, name_of
+from lichen.model.names import POOL
 from tests.controllers.world import Cloud, a_cloud
 
 
@@ -145,3 +147,44 @@ async def test_pods_of_lower_priority_give_way_and_only_as_many_as_must(cloud: C
     await cloud.until(POD, "high", node_of)
     assert len(await cloud.names(POD)) == 4
     await cloud.until_all(EVENT, lambda found: [e for e in found if e["reason"] == "Preempted"])
+
+
+async def on_disks_of(cloud: Cloud, volume: str, node: str) -> None:
+    await cloud.create(Volume.KIND, volume, {"size": 1, "node": node})
+
+
+async def test_a_server_is_placed_where_its_volumes_are_or_told_that_there_is_no_such_place(cloud: Cloud):
+    await cloud.create(Flavor.KIND, "f", {"vcpus": 1, "memory": 128}, namespace="")
+    for number, node in enumerate(("n2", "n1", "n2")):
+        await on_disks_of(cloud, f"v{number}", node)
+        server = {"flavor": "f", "volumes": [{"volume": f"v{number}", "boot": True}]}
+        await cloud.create(Server.KIND, f"s{number}", server)
+        await cloud.until(Server.KIND, f"s{number}", lambda s, node=node: s["spec"].get("node") == node)
+    await on_disks_of(cloud, "here", "n1")
+    await on_disks_of(cloud, "there", "n2")
+    torn = {"flavor": "f", "volumes": [{"volume": "here", "boot": True}, {"volume": "there"}]}
+    await cloud.create(Server.KIND, "torn", torn)
+    told = await cloud.until(Server.KIND, "torn", lambda s: why(s, "Scheduled"))
+    assert why(told, "Scheduled") == "0/2 nodes are available: 2 node(s) had volume node affinity conflict."
+    for node in ("n1", "n2"):
+        await cloud.patch(NODE, node, {"metadata": {"labels": {POOL: "san"}}})
+    await cloud.until(Server.KIND, "torn", lambda s: s["spec"].get("node"))
+
+
+async def test_a_server_waits_for_the_volume_that_it_names(cloud: Cloud):
+    await cloud.create(Flavor.KIND, "f", {"vcpus": 1, "memory": 128}, namespace="")
+    await cloud.create(Server.KIND, "s", {"flavor": "f", "volumes": [{"volume": "later", "boot": True}]})
+    told = await cloud.until(Server.KIND, "s", lambda s: why(s, "Scheduled"))
+    assert "volume later has no node yet" in why(told, "Scheduled")
+    await on_disks_of(cloud, "later", "n2")
+    await cloud.until(Server.KIND, "s", lambda s: s["spec"].get("node") == "n2")
+
+
+async def test_a_pod_follows_the_volume_of_its_claim(cloud: Cloud):
+    await on_disks_of(cloud, "kept", "n2")
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cloud.create(PERSISTENT_VOLUME_CLAIM, "c", claim, annotations={"volume.lichen.dev/volume": "kept"})
+    for number in range(3):
+        volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "c"}}]
+        await cloud.create(POD, f"p{number}", asks(volumes=volumes))
+        await cloud.until(POD, f"p{number}", lambda p: node_of(p) == "n2")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lichen.kernel.session import Session
+from lichen.kinds.builtin import NODE
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.compute.server import Server
 from lichen.kinds.volume.attachment import VolumeAttachment
@@ -16,6 +17,7 @@ from lichen.model.data import Object
 from lichen.model.errors import Conflict, NotFound
 from lichen.model.kind import new_object
 from lichen.model.meta import owners_of, uid_of
+from lichen.model.names import POOL
 
 NS = "default"
 ATTACHMENT = VolumeAttachment.KIND
@@ -76,3 +78,17 @@ async def test_a_volume_that_was_taken_from_its_server_stays(session: Session):
     await session.delete(ATTACHMENT, "data", NS)
     await session.patch(ATTACHMENT, "data", NS, {"metadata": {"finalizers": None}})
     assert await owners(session) == []
+
+
+async def test_a_volume_on_disks_that_the_servers_node_does_not_reach_is_refused_in_words(session: Session):
+    for name in ("n1", "n2"):
+        await session.create(NODE, new_object(NODE, name, spec={}))
+    await session.create(Volume.KIND, new_object(Volume.KIND, "far", NS, {"size": 1, "node": "n2"}))
+    spec = {"flavor": "small", "node": "n1"}
+    await session.create(Server.KIND, new_object(Server.KIND, "web", NS, spec))
+    wanted = new_object(ATTACHMENT, "far", NS, {"volume": "far", "server": "web"})
+    with pytest.raises(Conflict, match="on the disks of node n2, and the server is on node n1"):
+        await session.create(ATTACHMENT, wanted)
+    for name in ("n1", "n2"):
+        await session.patch(NODE, name, "", {"metadata": {"labels": {POOL: "san"}}})
+    await session.create(ATTACHMENT, wanted)

@@ -13,6 +13,7 @@ from lichen.kinds.builtin import LEASE, NODE
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, NotFound
 from lichen.model.meta import owner_reference, with_condition
+from lichen.model.names import POOL
 from lichen.model.state import State
 from lichen.planning.times import rfc3339, rfc3339_micro
 
@@ -188,6 +189,7 @@ def _labels(facts: NodeFacts) -> dict[str, str]:
         "kubernetes.io/arch": _architecture(),
         "topology.kubernetes.io/zone": "nova",
         ACCELERATOR: facts.accelerator,
+        POOL: facts.name,
         **facts.labels,
     }
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from lichen.controllers.base import World
+from lichen.controllers.volume_places import VolumePlaces
 from lichen.kinds.builtin import NODE, POD
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
@@ -49,6 +51,7 @@ class Scheduler:
         self.nodes = world.informer(NODE)
         self.pods = world.informer(POD)
         self.servers = world.informer(Server.KIND)
+        self.places = VolumePlaces(world, self._retry)
         self.nodes.subscribe(self._node_changed)
         self.pods.subscribe(self._pod_changed)
         self.servers.subscribe(self._server_changed)
@@ -57,6 +60,7 @@ class Scheduler:
         """Place what waits, for ever."""
         for informer in (self.nodes, self.pods, self.servers):
             await informer.synced()
+        await self.places.synced()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -85,12 +89,22 @@ class Scheduler:
 
     def _place(self, request: Request) -> Placement:
         """A workload whose rules cannot be read is refused, and holds nobody else up."""
+        obj = self._known(request.key)
+        _, unplaced = self.places.of(obj) if obj is not None else ((), "")
+        if unplaced:
+            return Placement(rejected={unplaced: len(self.columns)})
         try:
-            return self.columns.place(request)
+            return self.columns.place(self._near_volumes(request))
         except (ApiError, ValueError, LookupError, TypeError) as error:
             return Placement(
                 rejected={f"node(s) could not be judged by the workload's rules: {error}": len(self.columns)}
             )
+
+    def _near_volumes(self, request: Request) -> Request:
+        """What it asks for, and that its node reaches the volumes that it has."""
+        obj = self._known(request.key)
+        pools = self.places.of(obj)[0] if obj is not None else ()
+        return replace(request, rules=replace(request.rules, pools=pools)) if pools else request
 
     async def _preempt(self, refused: list[Request]) -> None:
         """Pods of lower priority give way to those that fit nowhere else: once, and then their end is waited for."""
@@ -103,7 +117,7 @@ class Scheduler:
         for request in refused:
             if not self._may_preempt(request):
                 continue
-            node, victims = self.columns.victims(request)
+            node, victims = self.columns.victims(self._near_volumes(request))
             if not node or any(victim.key in ousted for victim in victims):
                 continue
             self._ousting[request.key] = [victim.key for victim in victims]

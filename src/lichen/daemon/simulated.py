@@ -32,6 +32,7 @@ from lichen.drivers.fake.pods import FakePods
 from lichen.drivers.files.images import ImageStore
 from lichen.kernel.kernel import SYSTEM
 from lichen.model.errors import NotFound
+from lichen.model.names import POOL
 from lichen.model.state import State
 from lichen.runtime.clock import Clock, SystemClock
 
@@ -120,7 +121,7 @@ def _agent(
         name=name,
         capacity=HOST,
         addresses=(f"198.18.{number // 250}.{number % 250 + 1}",),
-        labels={"topology.kubernetes.io/zone": f"zone-{number % ZONES + 1}"},
+        labels={"topology.kubernetes.io/zone": f"zone-{number % ZONES + 1}", POOL: "simulated"},
         accelerator="fake",
         engine="fake://1",
     )

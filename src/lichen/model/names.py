@@ -92,3 +92,7 @@ def unique_handle(domain_id: str, name: str) -> str:
 
 def _looks_hashed(name: str) -> bool:
     return re.search(r"-[0-9a-f]{8}$", name) is not None
+
+
+POOL = "topology.volume.lichen.dev/pool"
+"""Label of a node: the pool of volumes that it reaches. Nodes with their own disks are each a pool of their own."""

@@ -49,11 +49,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The node selector, the required node affinity and the tolerations, in canonical JSON."""
+    """The node selector, the required node affinity and the tolerations, in canonical JSON; pools of volumes that must
+    be reached."""
 
     selector: tuple[tuple[str, str], ...] = ()
     affinity: bytes = b"null"
     tolerations: bytes = b"[]"
+    pools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lichen.model.data import Object
+from lichen.model.names import POOL
 from lichen.planning.taints import tolerates
 from lichen.scheduling.request import Rules
 
@@ -17,6 +18,7 @@ NODE_NAME = "metadata.name"
 """Among a node's labels as they are judged: its name."""
 _CORDONED = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 AFFINITY_MISMATCH = "node(s) didn't match the workload's node affinity or selector"
+VOLUME_ELSEWHERE = "node(s) had volume node affinity conflict"
 UNSCHEDULABLE = "node(s) were unschedulable"
 
 
@@ -30,6 +32,8 @@ def why_not(rules: Rules, labels: Mapping[str, str], taints: Sequence[Object], *
     affinity = msgspec.json.decode(rules.affinity)
     if affinity and not any(term_matches(term, labels) for term in affinity.get("nodeSelectorTerms") or []):
         return AFFINITY_MISMATCH
+    if any((labels.get(POOL) or labels.get(NODE_NAME)) != pool for pool in rules.pools):
+        return VOLUME_ELSEWHERE
     for taint in taints:
         if taint.get("effect") in BLOCKING_EFFECTS and not any(tolerates(t, taint) for t in tolerations):
             value = f": {taint['value']}" if taint.get("value") else ": "

@@ -10,14 +10,15 @@ import uuid
 from lichen.kernel.admission import Request, faulty
 from lichen.kernel.admission.refs import resolve
 from lichen.kernel.admission.volumes import conflict, namespace_goes
+from lichen.kinds.builtin import NODE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Cause, Conflict, NotFound
 from lichen.model.kind import Kind
-from lichen.model.meta import is_deleting, name_of, namespace_of, owner_reference, owners_of
-from lichen.model.names import NODE_FINALIZER
+from lichen.model.meta import is_deleting, labels_of, name_of, namespace_of, owner_reference, owners_of
+from lichen.model.names import NODE_FINALIZER, POOL
 from lichen.model.state import State
 from lichen.planning.attachments import declared_attachment
 
@@ -55,10 +56,17 @@ class Attachments:
             server = await resolve(request, Server.KIND, spec["server"], "spec.server")
             spec["serverId"] = server["spec"]["id"]
             spec["node"] = server["spec"].get("node") or ""
+            await self._check_reach(request, volume["spec"].get("node") or "", spec["node"])
             spec["device"] = await _device(request, server, spec)
             metadata["ownerReferences"] = [owner_reference(server, controller=False)]
             if _goes_along(request.object):
                 request.done.append(lambda: settle_owner(request.state, request.object))
+
+    async def _check_reach(self, request: Request, has: str, user: str) -> None:
+        """A disk of one node is no disk of another, unless both reach the same pool."""
+        if has and user and has != user and await _pool(request.state, has) != await _pool(request.state, user):
+            why = f"it is on the disks of node {has}, and the server is on node {user}, which does not reach them"
+            raise conflict(request, why)
 
     async def _check_boot(self, request: Request, spec: Object) -> None:
         """The disk that a server boots from is its own as long as it lives."""
@@ -119,6 +127,13 @@ class ServerVolumes:
                 await self._attachments.admit(part)
                 await request.state.create(VolumeAttachment.KIND, made)
                 await settle_owner(request.state, made)
+
+
+async def _pool(state: State, node: str) -> str:
+    try:
+        return labels_of(await state.get(NODE, node)).get(POOL) or node
+    except NotFound:
+        return node
 
 
 async def settle_owner(state: State, attachment: Object) -> None:
