@@ -197,7 +197,7 @@ class TrustBody(msgspec.Struct):
 class EndpointGroupBody(msgspec.Struct):
     name: Name | msgspec.UnsetType = msgspec.UNSET
     description: Text | msgspec.UnsetType | None = msgspec.UNSET
-    filters: EndpointFilters | msgspec.UnsetType = msgspec.UNSET
+    filters: EndpointFilters | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class EndpointFilters(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -28,7 +28,7 @@ async def list_all(req: Request) -> Reply:
 
 async def create(req: Request) -> Reply:
     body = await req.json("endpoint_group", bodies.EndpointGroupBody, lax=False)
-    if not body.name or body.filters is msgspec.UNSET:
+    if not body.name or not isinstance(body.filters, bodies.EndpointFilters):
         raise BadRequest("Invalid input: 'name' and 'filters' are required properties.")
     return created(
         {"endpoint_group": _view(req, await objects.create(req, EndpointGroup.KIND, body.name, _spec(body)))}
@@ -159,7 +159,10 @@ async def _one(req: Request, id: str) -> Object:
 
 
 def _spec(body: bodies.EndpointGroupBody) -> Object:
+    """The client sends null for filters that stay as they are."""
     spec: Object = changes(msgspec.to_builtins(body), FIELDS)["spec"]
+    if body.filters is None:
+        spec.pop("filters")
     return {key: "" if value is None else value for key, value in spec.items()}
 
 
