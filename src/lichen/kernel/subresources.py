@@ -6,14 +6,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lichen.kernel.metadata import rfc3339
-from lichen.kinds.builtin import POD
+from lichen.kinds.builtin import PDB, POD
 from lichen.kinds.bundle import definition_name
 from lichen.kinds.installed import Scale
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Conflict, NotFound
+from lichen.model.errors import BadRequest, Cause, Conflict, Forbidden, NotFound, TooManyRequests
 from lichen.model.kind import Kind
 from lichen.model.meta import with_condition
-from lichen.model.state import Caller, Preconditions, WriteOptions
+from lichen.model.selectors import label_selector
+from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
+from lichen.planning.disruption import judge_eviction
 
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 SCALE = Kind("autoscaling", "v1", "Scale", "scales")
 EVICTION = Kind("policy", "v1", "Eviction", "evictions")
 BINDING = Kind("", "v1", "Binding", "bindings")
+_ATTEMPTS = 10
 _PARTS = ("", "status", "finalize", "approval", "ephemeralcontainers", "resize")
 
 
@@ -172,5 +175,32 @@ async def _evict(
     preconditions = Preconditions(given.get("uid", ""), given.get("resourceVersion", ""))
     grace = options.get("gracePeriodSeconds")
     dry = WriteOptions(dry_run=asked.dry_run or bool(options.get("dryRun")))
+    await _pay(kernel, caller, name, namespace, dry)
     await kernel.writes.delete(caller, POD, name, namespace, preconditions, "Background", grace, dry)
     return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def _pay(kernel: Kernel, caller: Caller, name: str, namespace: str, options: WriteOptions) -> None:
+    """Take the eviction of a pod from its disruption budget. TooManyRequests: nothing is left of it."""
+    for _ in range(_ATTEMPTS):
+        pod = await kernel.store.get(POD, name, namespace)
+        held = (await kernel.store.list(PDB, namespace)).items
+        budgets = [b for b in held if label_selector(b["spec"].get("selector"))(pod)]
+        verdict = judge_eviction(pod, budgets, kernel.clock.now())
+        if verdict.refusal and verdict.retry is None:
+            raise Forbidden(f"Cannot evict pod: {verdict.refusal}", kind="pods", name=name)
+        if verdict.refusal:
+            raise TooManyRequests(
+                "Cannot evict pod as it would violate the pod's disruption budget.",
+                causes=(Cause("", verdict.refusal, "DisruptionBudget"),),
+                retry_after=verdict.retry or None,
+            )
+        if verdict.budget is None or options.dry_run:
+            return
+        try:
+            budget = {**budgets[0], "status": verdict.budget}
+            await kernel.writes.update(caller, PDB, budget, "status", DEFAULT_OPTIONS, agent="lichen")
+        except Conflict:
+            continue  # another eviction was first
+        return
+    raise TooManyRequests(f"too many evictions at once: pod {name}", retry_after=1)

@@ -193,6 +193,12 @@ PRINTERS: dict[tuple[str, str], tuple[Column, ...]] = {
         _text("ReclaimPolicy", "reclaimPolicy"), _text("VolumeBindingMode", "volumeBindingMode"),
         Column("AllowVolumeExpansion", lambda obj, now: obj.get("allowVolumeExpansion", False), type="boolean"), AGE,
     ),
+    ("policy", "poddisruptionbudgets"): (
+        NAME, _text("Min Available", "spec.minAvailable", empty="N/A"),
+        _text("Max Unavailable", "spec.maxUnavailable", empty="N/A"),
+        Column("Allowed Disruptions", path_cell("status.disruptionsAllowed"), type="integer"),
+        AGE,
+    ),
     ("networking.k8s.io", "ipaddresses"): (NAME, _text("ParentRef", "spec.parentRef.name"), AGE),
     ("networking.k8s.io", "networkpolicies"): (
         NAME, Column("Pod-Selector", lambda obj, now: path_cell("spec.podSelector.matchLabels")(obj, now) or "<none>"),
