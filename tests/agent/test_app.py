@@ -250,7 +250,20 @@ async def test_exec_needs_a_protocol_that_both_speak(world: World, client: Clien
 async def test_exec_in_a_container_that_ended_is_refused(world: World, client: Client):
     await run_pod(world, a_talker("exit 0", restartPolicy="Never"), "Succeeded")
     async with client.socket(EXEC, "command=true") as socket:
-        assert (socket.first["type"], "is not running" in socket.first["reason"]) == ("websocket.close", True)
+        assert socket.first["type"] == "websocket.accept"
+        _, _, status = await socket.all()
+    assert (status["code"], status["reason"]) == (404, "NotFound")
+    assert status["message"] == 'container "main" of pod "web" is not running'
+
+
+async def test_attach_gives_a_container_its_input_and_shows_its_output(world: World, client: Client):
+    pod = a_talker("cat; echo over", restartPolicy="Never")
+    pod["spec"]["containers"][0] |= {"stdin": True, "stdinOnce": True}
+    await run_pod(world, pod)
+    async with client.socket("/pods/demo/web/main/attach", "stdin=true&stdout=true&stderr=true") as socket:
+        socket.send(0, b"one\n")
+        socket.send(255, b"\x00")
+        assert (await socket.all())[0] == b"one\nover\n"
 
 
 async def test_attach_shows_what_comes(world: World, client: Client):

@@ -12,7 +12,7 @@ GET /servers/{namespace}/{name}/log?tail=
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -27,7 +27,7 @@ from lichen.agent.sources import Sources
 from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
 from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver
 from lichen.model.data import Object
-from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Unauthorized
+from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Permanent, Temporary, Unauthorized
 from lichen.model.meta import uid_of
 from lichen.runtime.clock import Clock
 
@@ -90,20 +90,33 @@ class NodeApp:
         protocol = protocol_of(list(scope.get("subprotocols") or []))
         if protocol is None:
             raise BadRequest("the WebSocket must offer v5.channel.k8s.io or v4.channel.k8s.io")
-        pod, driver, state = await self._running(*parts[1:4])
         await receive()
-        if parts[4] == "attach":
+        try:
+            serve = await self._session(parts, query)
+        except (ApiError, Temporary, Permanent) as error:
+            # A client whose handshake is refused does not show why: what is said on the socket is shown.
             await send({"type": "websocket.accept", "subprotocol": protocol})
-            await self._attach(pod, driver, state, query, receive, send)
+            await refuse(send, error if isinstance(error, ApiError) else BadRequest(str(error)))
             return
-        command = tuple(query.get("command") or ())
+        await send({"type": "websocket.accept", "subprotocol": protocol})
+        await serve(receive, send)
+
+    async def _session(self, parts: list[str], query: Query) -> Callable[[Receive, Send], Awaitable[None]]:
+        """What serves an exec or an attach once its socket is accepted. ApiError, Temporary, Permanent."""
+        pod, driver, state = await self._running(*parts[1:4])
+        stdout, stderr = _flag(query, "stdout"), _flag(query, "stderr")
+        if parts[4] == "attach":
+            if not _flag(query, "stdin"):
+                options = LogOptions(follow=True, tail=0)
+                return partial(serve_output, self._follow(pod, driver, state, state.attempt, options))
+            if not isinstance(driver, Attachable):
+                raise BadRequest(f"container {state.name} has no input: its runtime gives it none")
+            return partial(serve_exec, await driver.attach(uid_of(pod), state.name), stdout=stdout, stderr=stderr)
+        command, tty = tuple(query.get("command") or ()), _flag(query, "tty")
         if not command:
             raise BadRequest("you must specify at least 1 command for the container")
-        tty = _flag(query, "tty")
         run = await driver.exec(uid_of(pod), state.name, command, tty=tty, stdin=_flag(query, "stdin"))
-        await send({"type": "websocket.accept", "subprotocol": protocol})
-        stdout, stderr = _flag(query, "stdout"), _flag(query, "stderr") and not tty
-        await serve_exec(run, receive, send, stdout=stdout, stderr=stderr)
+        return partial(serve_exec, run, stdout=stdout, stderr=stderr and not tty)
 
     async def _forward(self, scope: Scope, namespace: str, name: str, receive: Receive, send: Send) -> None:
         if PROTOCOL not in (scope.get("subprotocols") or ()):
@@ -114,20 +127,6 @@ class NodeApp:
         await receive()
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
         await Forwarder(partial(driver.dial, uid_of(pod)), receive, send).run()
-
-    async def _attach(
-        self, pod: Object, driver: PodDriver, state: ContainerState, query: Query, receive: Receive, send: Send
-    ) -> None:
-        wants_input = _flag(query, "stdin")
-        if wants_input and isinstance(driver, Attachable):
-            run = await driver.attach(uid_of(pod), state.name)
-            await serve_exec(run, receive, send, stdout=_flag(query, "stdout"), stderr=_flag(query, "stderr"))
-            return
-        if wants_input:
-            await refuse(send, f"container {state.name} has no input: its runtime gives it none")
-            return
-        options = LogOptions(follow=True, tail=0)
-        await serve_output(self._follow(pod, driver, state, state.attempt, options), receive, send)
 
     async def _log(self, namespace: str, name: str, container: str, query: Query, receive: Receive, send: Send) -> None:
         options = LogOptions.of({key: values[-1] for key, values in query.items()}, self._clock.now())

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from lichen.drivers.base import Exec
+from lichen.model.errors import ApiError
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -65,9 +66,11 @@ async def serve_output(chunks: AsyncIterator[bytes], receive: Receive, send: Sen
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def refuse(send: Send, message: str) -> None:
+async def refuse(send: Send, error: ApiError) -> None:
     """Tell an accepted client, in its own protocol, that it cannot be served."""
-    status = {"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500}
+    status = {
+        "metadata": {}, "status": "Failure", "message": error.message, "reason": error.reason, "code": error.code,
+    }  # fmt: skip
     await _message(send, ERROR, msgspec.json.encode(status))
     await send({"type": "websocket.close", "code": 1000})
 
