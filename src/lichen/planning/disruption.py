@@ -23,11 +23,11 @@ Scale = Callable[[Object], tuple[str, int] | None]
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a pod may be evicted. budget: the status that pays for it, None if nothing is to be paid; refusal: why
-    not, "" if it may; retry: seconds after which to ask again."""
+    not, "" if it may; retry: seconds after which to ask again, 0 unless known, None: never."""
 
     budget: Object | None = None
     refusal: str = ""
-    retry: int = 0
+    retry: int | None = 0
 
 
 def disruption_status(budget: Object, pods: Sequence[Object], scale: Scale, now: float) -> Object:
