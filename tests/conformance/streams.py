@@ -130,6 +130,21 @@ class StreamConformance:
         assert cloud.object(*DEMO, "pod", "shell")["status"]["containerStatuses"][0]["restartCount"] == 0
         cloud.kubectl_ok(*DEMO, "delete", "pod", "shell", "--now")
 
+    def test_a_container_is_put_beside_a_running_one_to_look_at_it(self, cloud: Here, pod: str, kubectl: str):
+        command = ("debug", "-i", pod, "--image=busybox", "--profile=baseline", "-c", "look", "--quiet")
+        script = "cat; echo at $HOSTNAME"
+        done = cloud.run(kubectl, *DEMO, *command, "--", "sh", "-c", script, input="seen\n")
+        assert (done.code, done.out) == (0, "seen\nat prompt\n"), done
+        assert cloud.kubectl_ok(*DEMO, "logs", pod, "-c", "look") == "seen\nat prompt\n"
+        ended = "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}=0"
+        cloud.kubectl_ok(*DEMO, "wait", f"pod/{pod}", f"--for={ended}", "--timeout=30s")
+        assert cloud.object(*DEMO, "pod", pod)["status"]["phase"] == "Running"
+        refused = cloud.kubectl(
+            *DEMO, "patch", "pod", pod, "--subresource=ephemeralcontainers", "--type=json",
+            "-p", '[{"op": "replace", "path": "/spec/ephemeralContainers", "value": []}]',
+        )  # fmt: skip
+        assert "existing ephemeral containers may not be changed or removed" in refused.err
+
     def test_attaching_without_input_shows_what_is_said_from_then_on(self, cloud: Here, kubectl: str):
         script = "while true; do echo tick; sleep 1; done"
         cloud.kubectl_ok(*DEMO, "run", "ticks", "--image=busybox", "--", "sh", "-c", script)

@@ -433,3 +433,14 @@ def test_what_was_said_once_is_not_said_again(actual: PodActual | None, policy: 
     pod = a_pod(meta=meta, restartPolicy=policy, status={"phase": phase} if phase else {})
     pod["status"] = status(pod, actual)
     assert [step for step in plan_pod(pod, actual, NOW) if isinstance(step, Report)] == []
+
+
+def test_an_ephemeral_container_is_started_once_beside_the_others():
+    pod = a_pod("main", ephemeralContainers=[{"name": "look", "image": "busybox"}])
+    assert doing(pod, with_(up("main"))) == [StartContainer("look", 0)]
+    assert doing(pod, with_(up("main"), ended("look", 1))) == []
+
+
+def test_an_ephemeral_container_decides_nothing_about_its_pod():
+    pod = a_pod("main", restartPolicy="Never", ephemeralContainers=[{"name": "look", "image": "busybox"}])
+    assert doing(pod, with_(ended("main"), up("look"))) == [StopContainer("look", 30.0)]

@@ -29,6 +29,7 @@ from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dial
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Permanent, Temporary, Unauthorized
 from lichen.model.meta import uid_of
+from lichen.planning.pod_restart import container_specs
 from lichen.runtime.clock import Clock
 
 Scope = MutableMapping[str, Any]
@@ -170,8 +171,7 @@ class NodeApp:
         self, namespace: str, name: str, container: str
     ) -> tuple[Object, PodDriver, ContainerState | None]:
         pod, driver = self._pod(namespace, name)
-        specs = [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
-        if container not in [spec["name"] for spec in specs]:
+        if container not in [spec["name"] for spec in container_specs(pod)]:
             raise BadRequest(f"container {container} is not valid for pod {name}")
         return pod, driver, await _newest(driver, uid_of(pod), container)
 

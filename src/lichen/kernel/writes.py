@@ -319,6 +319,8 @@ def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
         if "status" not in kind.subresources:
             return new
         kept = {key: value for key, value in new.items() if key != "status"}
+        if kind == POD:
+            kept["spec"] = _with_ephemeral(kept.get("spec") or {}, old["spec"])
         return {**kept, "status": old["status"]} if "status" in old else kept
     part = {**old, "metadata": {**old["metadata"]}}
     if subresource == "finalize":
@@ -327,11 +329,19 @@ def _merged(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
         part["status"] = new.get("status", {})
         if _tells_more(kind) and new["metadata"].get("annotations"):
             part["metadata"]["annotations"] = new["metadata"]["annotations"]
+    elif subresource == "ephemeralcontainers":
+        part["spec"] = _with_ephemeral(old["spec"], new.get("spec") or {})
     else:
         part["spec"] = new.get("spec", {})
     if subresource == "binding":
         part["status"] = new.get("status", {})
     return part
+
+
+def _with_ephemeral(spec: Object, source: Object) -> Object:
+    """A pod's spec with the ephemeral containers of another: they are changed by their own subresource alone."""
+    kept = {key: value for key, value in spec.items() if key != "ephemeralContainers"}
+    return kept | ({"ephemeralContainers": source["ephemeralContainers"]} if source.get("ephemeralContainers") else {})
 
 
 def _tells_more(kind: Kind) -> bool:

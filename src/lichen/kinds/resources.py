@@ -11,7 +11,7 @@ from functools import cache
 
 from lichen.model.kind import ALL_VERBS, Kind
 
-POD_SUBRESOURCES = "status,log,exec,attach,portforward,binding,eviction,proxy"
+POD_SUBRESOURCES = "status,log,exec,attach,portforward,binding,eviction,proxy,ephemeralcontainers"
 
 TABLE = """
 [v1]

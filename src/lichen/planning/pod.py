@@ -13,6 +13,7 @@ from lichen.model.data import Object
 from lichen.model.meta import is_deleting
 from lichen.planning.pod_restart import (
     attempts_before,
+    ephemeral_specs,
     is_init_done,
     is_sidecar,
     main_began,
@@ -93,7 +94,7 @@ def _plan_init(pod: Object, actual: PodActual, now: float) -> list[PodStep] | No
 def _plan_main(pod: Object, actual: PodActual, now: float) -> list[PodStep]:
     sidecars = [spec for spec in pod["spec"].get("initContainers") or [] if is_sidecar(spec)]
     steps: list[PodStep] = []
-    for spec in [*sidecars, *pod["spec"]["containers"]]:
+    for spec in [*sidecars, *pod["spec"]["containers"], *ephemeral_specs(pod)]:
         steps += _plan_container(pod, spec, actual, now)
     waits = [step.until for step in steps if isinstance(step, Wait)]
     return [*(step for step in steps if not isinstance(step, Wait)), *([Wait(min(waits))] if waits else [])]

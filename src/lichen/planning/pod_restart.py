@@ -7,13 +7,24 @@ from lichen.model.data import Object
 from lichen.planning.pod_steps import ContainerActual, Failure, PodActual, Probes
 from lichen.planning.times import backoff
 
+STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 GOOD_RUN = 600.0
 """A container that ran this long, seconds, is started again at once."""
 
 
 def container_specs(pod: Object) -> list[Object]:
-    """All containers, init containers first."""
-    return [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+    """All containers: init containers first, ephemeral ones last."""
+    spec = pod["spec"]
+    return [*(spec.get("initContainers") or []), *spec["containers"], *ephemeral_specs(pod)]
+
+
+def ephemeral_specs(pod: Object) -> list[Object]:
+    """Containers that were put beside the others to look at them: run once, never waited for."""
+    return list(pod["spec"].get("ephemeralContainers") or [])
+
+
+def is_ephemeral(pod: Object, name: str) -> bool:
+    return any(spec["name"] == name for spec in ephemeral_specs(pod))
 
 
 def is_sidecar(spec: Object) -> bool:
@@ -43,6 +54,8 @@ def wants_restart(pod: Object, spec: Object, container: ContainerActual) -> bool
     """Whether an ended container is to run again, by the pod's restartPolicy."""
     if is_sidecar(spec):
         return True
+    if is_ephemeral(pod, container.name):
+        return False
     policy = pod["spec"].get("restartPolicy") or "Always"
     failed = container.exit_code != 0
     if is_init(pod, container.name):
@@ -70,7 +83,7 @@ def retry_at(failure: Failure | None) -> float:
 def status_of(pod: Object, name: str) -> Object:
     """What status says of a container; {} if nothing."""
     status = pod.get("status") or {}
-    known = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    known = [held for key in STATUSES for held in status.get(key) or []]
     return next((c for c in known if c["name"] == name), {})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lichen.model.data import Object
 from lichen.model.meta import with_condition
 from lichen.planning.pod_container import container_status
-from lichen.planning.pod_restart import is_init_done, is_sidecar, main_began
+from lichen.planning.pod_restart import ephemeral_specs, is_init_done, is_sidecar, main_began
 from lichen.planning.pod_steps import ContainerActual, PodActual, PodStep, Report
 from lichen.planning.qos import qos_class
 from lichen.planning.times import rfc3339, seconds_of
@@ -40,6 +40,10 @@ def status_report(pod: Object, actual: PodActual, now: float) -> StatusReport:
     }
     if init_statuses:
         new["initContainerStatuses"] = init_statuses
+    if beside := ephemeral_specs(pod):
+        new["ephemeralContainerStatuses"] = [
+            container_status(pod, s, _find(actual, s["name"]), actual, initialized, now) for s in beside
+        ]
     if reason:
         new |= {"reason": reason, "message": message}
     if actual.host_ip:

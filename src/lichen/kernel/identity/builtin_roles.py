@@ -99,6 +99,7 @@ def _edit_rules() -> list[Object]:
         *_by_group(kinds, WRITE),
         rule([""], ["secrets"], READ + WRITE),
         rule([""], EDIT_SUBRESOURCES, ["get", "create"]),
+        rule([""], ["pods/ephemeralcontainers"], ["get", "patch", "update"]),
         rule([""], ["serviceaccounts/token"], ["create"]),
         rule([""], ["serviceaccounts"], ["impersonate"]),
         rule(["apps"], [f"{name}/scale" for name in SCALED], ["patch", "update"]),

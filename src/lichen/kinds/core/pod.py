@@ -10,7 +10,7 @@ from lichen.kinds.rules import Rules
 from lichen.model.data import Object
 from lichen.model.quantity import parse
 
-_MUTABLE = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
+_MUTABLE = ("activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers")
 _FIXED = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -29,10 +29,16 @@ def begin(pod: Object) -> None:
 
 
 def validate(pod: Object, faults: Faults) -> None:
-    check_pod_spec(pod.get("spec") or {}, "spec", faults)
+    spec = pod.get("spec") or {}
+    check_pod_spec(spec, "spec", faults)
+    if spec.get("ephemeralContainers") and not spec.get("nodeName"):
+        faults.forbidden("spec.ephemeralContainers", "cannot be set before the pod has a node")
 
 
 def validate_update(new: Object, old: Object, faults: Faults) -> None:
+    before = old["spec"].get("ephemeralContainers") or []
+    if (new["spec"].get("ephemeralContainers") or [])[: len(before)] != before:
+        faults.forbidden("spec.ephemeralContainers", "existing ephemeral containers may not be changed or removed")
     if _fixed(new["spec"], old["spec"]) != old["spec"]:
         faults.forbidden("spec", _FIXED)
     kept = new["spec"].get("tolerations") or []

@@ -42,7 +42,7 @@ def check_pod_spec(spec: Object, path: str, faults: Faults, also: frozenset[str]
     volumes = _check_volumes(spec.get("volumes") or [], f"{path}.volumes", faults)
     volumes |= also
     names: set[str] = set()
-    for part in ("initContainers", "containers"):
+    for part in ("initContainers", "containers", "ephemeralContainers"):
         for index, container in enumerate((spec.get(part) or [])[:MAX_CONTAINERS]):
             _check_container(container, f"{path}.{part}[{index}]", names, volumes, faults)
     if len(containers) > MAX_CONTAINERS:

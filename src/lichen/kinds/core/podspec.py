@@ -22,8 +22,9 @@ def default_pod_spec(spec: Object) -> None:
         spec.setdefault(key, value)
     spec.setdefault("securityContext", {})
     host_network = spec.get("hostNetwork", False)
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        _container(container, host_network)
+    for part in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(part) or ():
+            _container(container, host_network)
     for volume in spec.get("volumes") or ():
         _volume(volume)
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
