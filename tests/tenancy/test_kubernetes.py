@@ -103,10 +103,12 @@ DETOURS = (
     "/api/v1/namespaces/kestrel//secrets", "/api/v1/namespaces//secrets/kestrel-secret",
     "/api/v1/secrets/kestrel-secret", "/api/v1/namespaces/heron/secrets/kestrel%2Fkestrel-secret",
     "/api/v1/namespaces/heron/secrets/..%00", "/api/v1/watch/namespaces/kestrel/secrets", "/api/v1/watch/secrets",
-    "/api/v1/proxy/namespaces/kestrel/pods/kestrel-pod", "/api/v1/namespaces/kestrel/secrets/", "/api/v1/secrets?watch=1",
+    "/api/v1/proxy/namespaces/kestrel/pods/kestrel-pod", "/api/v1/namespaces/kestrel/secrets/",
+    "/api/v1/secrets?watch=1",
     "/api/v1/namespaces/KESTREL/secrets", "/api/v1/namespaces/kestrel%00/secrets", "/api/v1/nodes/node-1/proxy/pods",
     "/API/V1/namespaces/kestrel/secrets", "/apis//v1/namespaces/kestrel/secrets", "/api/v1/namespaces/kestrel/status",
-    "/apis/v1/namespaces/kestrel/secrets", "/api/v1/namespaces/kestrel", "/api/v1/namespaces/kestrel/pods/kestrel-pod/log",
+    "/apis/v1/namespaces/kestrel/secrets", "/api/v1/namespaces/kestrel",
+    "/api/v1/namespaces/kestrel/pods/kestrel-pod/log",
     "/apis/compute.lichen.dev/v1/namespaces/kestrel/servers/kestrel-server/log", "/metrics", "/logs/", "/debug/pprof/",
 )  # fmt: skip
 
