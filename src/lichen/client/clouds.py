@@ -38,7 +38,7 @@ def merge_clouds(path: Path, entries: dict[str, object]) -> None:
     try:
         before = path.read_text() if path.exists() else ""
         after = merged(before, entries)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise CloudsError(f"{path} is not a clouds.yaml that can be changed: {error}") from error
     if after != before or path.stat().st_mode & 0o077:
         write_private(path, after.encode())

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
@@ -77,7 +76,7 @@ def read_kubeconfig(path: str | Path, context: str = "") -> Access:
         )
     except OSError as error:
         raise KubeconfigError(f"{error.filename}: {error.strerror}") from error
-    except (yaml.YAMLError, binascii.Error, KeyError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise KubeconfigError(f"{path} is not a kubeconfig that can be used: {error}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -44,7 +45,7 @@ async def call(
         "type": "http",
         "method": method,
         "scheme": "http",
-        "path": target,
+        "path": unquote(target),  # as a server gives it
         "raw_path": target.encode(),
         "query_string": query.encode(),
         "headers": [(k.lower().encode(), v.encode()) for k, v in {"host": "cloud.test", **(headers or {})}.items()],

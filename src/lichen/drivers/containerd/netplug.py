@@ -52,8 +52,7 @@ class PlugServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            variables = parse(await reader.read())
-            writer.write(await self._answer(variables))
+            writer.write(await self._answer(parse(await reader.read())))
             await writer.drain()
         except ConnectionError:
             pass  # the plugin was killed; containerd takes its network back by DEL
@@ -67,7 +66,7 @@ class PlugServer:
         command = variables.get("CNI_COMMAND")
         try:
             if command == "ADD":
-                netns = variables["CNI_NETNS"]
+                netns = variables.get("CNI_NETNS", "")
                 await asyncio.to_thread(bring_up_loopback, netns)
                 return b"0" + result(await self._plug(uid, netns), netns, variables.get("CNI_IFNAME", "eth0"))
             if command == "DEL":
@@ -79,9 +78,9 @@ class PlugServer:
 
 
 def parse(request: bytes) -> dict[str, str]:
-    """The CNI_ variables of a request."""
-    head, _, _ = request.decode().partition("\0\0")
-    return dict(line.split("=", 1) for line in head.split("\0") if line)
+    """The CNI_ variables of a request; what is none is passed over."""
+    head, _, _ = request.decode(errors="replace").partition("\0\0")
+    return dict(line.split("=", 1) for line in head.split("\0") if "=" in line)
 
 
 def pod_uid(variables: Mapping[str, str]) -> str:

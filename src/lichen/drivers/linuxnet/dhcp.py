@@ -20,7 +20,7 @@ from lichen.drivers import pidfd
 from lichen.drivers.base import NetworkSpec, SubnetSpec
 from lichen.drivers.linuxnet import namespace
 from lichen.drivers.linuxnet.names import GATEWAY
-from lichen.model.errors import Temporary
+from lichen.model.errors import Permanent, Temporary
 
 LEASE_SECONDS = 86400
 CONFIG, LEASES, HOSTS, NAMES, PID = "dnsmasq.conf", "leases", "hosts", "names", "dnsmasq.pid"
@@ -53,7 +53,15 @@ def config_text(network: NetworkSpec, folder: Path) -> str:
         lines += [f"domain={network.domain}", f"local=/{network.domain}/"]
     for number, subnet in enumerate(served(network)):
         lines += _subnet(f"s{number}", subnet)
-    return "\n".join(lines) + "\n"
+    return _text(lines)
+
+
+def _text(lines: Iterable[str]) -> str:
+    """A file of lines. Permanent: one of them would be two. dnsmasq starts as root, and a line can name a program."""
+    for line in lines:
+        if not line.isprintable():
+            raise Permanent("BadNetwork", f"{line[:80]!r} cannot be a line of dnsmasq's configuration")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def served(network: NetworkSpec) -> list[SubnetSpec]:
@@ -85,19 +93,19 @@ def leases_text(network: NetworkSpec) -> str:
     for lease in sorted(network.leases, key=lambda item: item.mac):
         for address in (a for a in lease.addresses if ip_address(a).version == 4):
             lines.append(f"{lease.mac},{address}" + (f",{lease.hostname}" if lease.hostname else ""))
-    return "".join(f"{line}\n" for line in lines)
+    return _text(lines)
 
 
 def hosts_text(network: NetworkSpec) -> str:
     pairs = sorted((a, lease.hostname) for lease in network.leases for a in lease.addresses if lease.hostname)
     full = f" {{name}}.{network.domain}" if network.domain else ""
-    return "".join(f"{address} {name}{full.format(name=name)}\n" for address, name in pairs)
+    return _text([f"{address} {name}{full.format(name=name)}" for address, name in pairs])
 
 
 def name(pairs: Iterable[tuple[str, str]], folder: Path) -> None:
     """Say these names too, if the network has a name server."""
     if folder.exists():
-        text = "".join(f"{address} {name}\n" for name, address in sorted(pairs))
+        text = _text([f"{address} {name}" for name, address in sorted(pairs)])
         running = _find(folder)
         if _write(folder / NAMES, text) and running is not None:
             os.kill(running.pid, signal.SIGHUP)

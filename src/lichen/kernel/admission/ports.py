@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from lichen.kernel.admission import Request, faulty, missing
 from lichen.kernel.admission.addresses import Addresses
@@ -14,6 +14,7 @@ from lichen.kernel.admission.refs import canonical, resolve
 from lichen.kinds.faults import show
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.ranges import address_of
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict
@@ -144,10 +145,9 @@ def _candidates(request: Request, subnets: list[Object], want: Object, path: str
             raise faulty(request, missing(f"{path}.subnet", named, "the network has no such subnet"))
     if not address:
         return sorted(found, key=lambda s: ip_network(s["spec"]["cidr"]).version)
-    try:
-        number = ip_address(address)
-    except ValueError:
-        raise faulty(request, Cause(f"{path}.ipAddress", f"Invalid value: {show(address)}: not an address")) from None
+    number = address_of(address)
+    if number is None:
+        raise faulty(request, Cause(f"{path}.ipAddress", f"Invalid value: {show(address)}: not an address"))
     fitting = [s for s in found if number in ip_network(s["spec"]["cidr"])]
     is_router = str(request.object["spec"].get("deviceOwner", "")).startswith("network:")
     if not fitting or str(number) in _unusable(fitting[0], gateway_too=not is_router):

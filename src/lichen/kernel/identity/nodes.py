@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node's credential may read by name: what is bound to it, and the Secrets and ConfigMaps this refers to."""
+"""What a node's credential may read by name: what is bound to it, and what that refers to."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from lichen.kinds.core.common import LABEL_HINT, check_port, check_unique, one_of
+from lichen.kinds.core.poddns import check_names
 from lichen.kinds.faults import Faults
 from lichen.model.data import Object
 from lichen.model.names import is_dns_label, is_dns_subdomain
@@ -39,6 +40,7 @@ def check_pod_spec(spec: Object, path: str, faults: Faults, also: frozenset[str]
     for field in ("nodeName", "serviceAccountName", "runtimeClassName"):
         if spec.get(field) and not is_dns_subdomain(spec[field]):
             faults.invalid(f"{path}.{field}", spec[field], "must be a DNS subdomain name")
+    check_names(spec, path, faults)
     volumes = _check_volumes(spec.get("volumes") or [], f"{path}.volumes", faults)
     volumes |= also
     names: set[str] = set()

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from lichen.kinds.core.common import LABEL_HINT, check_port, check_unique, one_of
 from lichen.kinds.faults import Faults
+from lichen.kinds.network.ranges import address_of
 from lichen.kinds.rules import Rules
 from lichen.model.data import Object
 from lichen.model.names import is_dns_label, is_dns_subdomain
@@ -79,9 +78,7 @@ def _check_cluster_ip(spec: Object, faults: Faults) -> None:
         if spec.get("type") in WITH_NODE_PORTS:
             faults.invalid("spec.clusterIPs[0]", address, f"may not be set to 'None' for {spec['type']} services")
         return
-    try:
-        ip_address(address)
-    except ValueError:
+    if address_of(address) is None:
         faults.invalid("spec.clusterIPs[0]", address, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
 
 

@@ -57,8 +57,10 @@ def check_subnet(spec: Object, faults: Faults) -> None:
         _address(server, f"spec.dnsNameservers[{index}]", faults)
     for index, route in enumerate(spec.get("hostRoutes") or ()):
         path = f"spec.hostRoutes[{index}]"
-        parse_cidr(route["destination"], faults, f"{path}.destination")
-        _address(route["nexthop"], f"{path}.nexthop", faults)
+        there = parse_cidr(route["destination"], faults, f"{path}.destination")
+        hop = _address(route["nexthop"], f"{path}.nexthop", faults)
+        if there is not None and hop is not None and there.version != hop.version:
+            faults.invalid(f"{path}.nexthop", route["nexthop"], f"must be of IPv{there.version}, as its destination")
 
 
 def _reserved(network: Network) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def _reserved(network: Network) -> tuple[str, ...]:
 def parse_cidr(text: str, faults: Faults, path: str = "spec.cidr") -> Network | None:
     """A range; a fault if it is none, or has bits beyond its prefix."""
     try:
-        network = ip_network(text, strict=False)
+        network = ip_network(text.replace("%", " "), strict=False)  # no zones, as in `address_of`
     except ValueError:
         faults.invalid(path, text, "must be a range of addresses, as 10.0.0.0/24")
         return None
@@ -82,7 +84,7 @@ def parse_cidr(text: str, faults: Faults, path: str = "spec.cidr") -> Network | 
 
 def _check_pools(spec: Object, network: Network, faults: Faults) -> None:
     end_before = -1
-    gateway = _quiet(spec.get("gatewayIp") or "")
+    gateway = address_of(spec.get("gatewayIp") or "")
     for index, pool in enumerate(sorted(spec.get("allocationPools") or [], key=_start)):
         path = f"spec.allocationPools[{index}]"
         ends = [_inside(pool.get(word, ""), network, f"{path}.{word}", faults) for word in ("start", "end")]
@@ -99,19 +101,21 @@ def _check_pools(spec: Object, network: Network, faults: Faults) -> None:
 
 
 def _start(pool: Object) -> int:
-    address = _quiet(pool.get("start", ""))
+    address = address_of(pool.get("start", ""))
     return int(address) if address else 0
 
 
-def _quiet(text: str) -> Address | None:
+def address_of(text: str) -> Address | None:
+    """An address, None if the text is none. A zone (`fe80::1%eth0`) means nothing beyond its host, and may hold any
+    character: nothing that is written into a host's configuration has one."""
     try:
-        return ip_address(text)
+        return None if "%" in text else ip_address(text)
     except ValueError:
         return None
 
 
 def _address(text: str, path: str, faults: Faults) -> Address | None:
-    address = _quiet(text)
+    address = address_of(text)
     if address is None:
         faults.invalid(path, text, "must be a valid IP address")
     return address

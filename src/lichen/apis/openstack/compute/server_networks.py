@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from lichen.apis.openstack import objects
 from lichen.apis.openstack.request import Request
+from lichen.kinds.network import ranges
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
@@ -98,10 +98,10 @@ async def port_of(req: Request, id: str) -> str:
 
 
 def address_of(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise BadRequest(f"Fixed IP address ({text}) is not a valid address.") from None
+    address = ranges.address_of(text)
+    if address is None:
+        raise BadRequest(f"Fixed IP address ({text}) is not a valid address.")
+    return str(address)
 
 
 def reference(req: Request, network: Object) -> str:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from lichen.apis.openstack import objects
+from lichen.apis.openstack.body import shaped
 from lichen.apis.openstack.network.attributes import bodies, invalid, one_body, to_spec, typed
 from lichen.apis.openstack.network.common import create_all, reference, remove, see, visible
 from lichen.apis.openstack.network.common import target_namespace as namespace_for
@@ -30,6 +33,13 @@ ATTRIBUTES = frozenset(
 _APART = ("external_gateway_info", "ha", "distributed", "availability_zone_hints", "flavor_id")
 _READ_ONLY = ("status", "tags")
 INTERFACE = "network:router_interface"
+
+
+class InterfaceBody(Struct):
+    """Of add_router_interface and remove_router_interface."""
+
+    subnet_id: str | None = None
+    port_id: str | None = None
 
 
 async def list_routers(req: Request) -> Reply:
@@ -64,20 +74,20 @@ async def delete_router(req: Request, id: str) -> Reply:
 
 async def add_interface(req: Request, id: str) -> Reply:
     router = await see(req, Router.KIND, id)
-    body = await req.document()
-    if ("subnet_id" in body) == ("port_id" in body):
+    body = shaped(await req.document(), InterfaceBody, lax=False)
+    if bool(body.subnet_id) == bool(body.port_id):
         raise typed(BadRequest("Bad router request: Either subnet_id or port_id must be specified."), "BadRequest")
-    if "subnet_id" in body:
-        port = await _add_subnet(req, router, str(body["subnet_id"]))
+    if body.subnet_id:
+        port = await _add_subnet(req, router, body.subnet_id)
     else:
-        port = await _add_port(req, router, str(body["port_id"]))
+        port = await _add_port(req, router, body.port_id or "")
     return Reply(await _interface(req, router, port))
 
 
 async def remove_interface(req: Request, id: str) -> Reply:
     router = await see(req, Router.KIND, id)
-    body = await req.document()
-    port_id, subnet_id = body.get("port_id"), body.get("subnet_id")
+    body = shaped(await req.document(), InterfaceBody, lax=False)
+    port_id, subnet_id = body.port_id, body.subnet_id
     if not port_id and not subnet_id:
         raise typed(BadRequest("Bad router request: Either subnet_id or port_id must be specified."), "BadRequest")
     for port in await _interfaces(req, router):
