@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz import nasty
-from tests.fuzz.harness import Ask, Target, examples
+from tests.fuzz.harness import SECONDS, Ask, Target, examples
 from tests.tenancy import kube
+from tests.tenancy.sockets import CHANNELS, dial
 from tests.tenancy.world import World, thawed
 
 WHO = ("member", "admin", "node", "outsider", "anonymous")
@@ -109,6 +111,33 @@ def patched(draw: st.DrawFn, obj: Document) -> tuple[str, Any]:
         return content, [{"op": op, "path": pointer, "value": draw(nasty.values), "from": pointer}]
     whole.get("metadata", {}).pop("managedFields", None)
     return content, whole
+
+
+STREAMS = ("exec", "attach", "portforward", "log", "proxy", "status", "")
+
+
+def test_no_socket_breaks_it(target: Target) -> None:
+    """Whatever is asked of it, a socket is opened or refused."""
+
+    @examples(500)
+    @given(st.data())
+    def spoil(data: st.DataObject) -> None:
+        kind, name = data.draw(st.sampled_from((("pods", "kestrel-pod"), ("services", "x"), ("secrets", "x"))))
+        stream = data.draw(st.sampled_from(STREAMS))
+        path = data.draw(nasty.paths(f"/api/v1/namespaces/kestrel/{kind}/{name}/{stream}")) + data.draw(nasty.queries())
+        protocols = data.draw(
+            st.lists(st.sampled_from((*CHANNELS, "", "é", "base64url.bearer.authorization.k8s.io.!")))
+        )
+        headers = data.draw(nasty.headers()) | {"authorization": f"Bearer {target.frozen.tokens['member']}"}
+        code, said = target.run(_dialled(target, path, headers, tuple(protocols)))
+        assert code < 500, (path, headers, protocols, code, said)
+
+    spoil()
+
+
+async def _dialled(target: Target, path: str, headers: dict[str, str], protocols: tuple[str, ...]) -> tuple[int, bytes]:
+    async with thawed(target.frozen) as world, asyncio.timeout(SECONDS):
+        return await dial(world.kubernetes, path, headers, protocols)
 
 
 DISCOVERY = (

@@ -14,10 +14,12 @@ from itertools import product
 import pytest
 
 from lichen.model.data import Object
+from tests.apis.openstack.asgi import Answer
 from tests.tenancy import kube
 from tests.tenancy.filling import OURS, THEIRS
 from tests.tenancy.kube import CALLERS, Served
 from tests.tenancy.secrecy import told
+from tests.tenancy.sockets import CHANNELS, dial
 from tests.tenancy.world import Frozen, Row, World, thawed
 
 RESOURCES = sorted({resource for resource, _ in kube.table()})
@@ -143,6 +145,38 @@ async def test_no_header_makes_one_someone_else(furnished: Frozen, headers: dict
             path = f"/api/v1/namespaces/{THEIRS if who == 'manager' else OURS}/secrets"
             answer = await world.ask_kubernetes(who, "GET", path, None, headers)
             assert answer.status in (400, 403), answer
+
+
+SOCKETS = (
+    "/api/v1/namespaces/kestrel/pods/kestrel-pod/exec?command=sh&stdin=true&stdout=true",
+    "/api/v1/namespaces/kestrel/pods/kestrel-pod/attach?stdout=true",
+    "/api/v1/namespaces/kestrel/pods/kestrel-pod/portforward?ports=80",
+    "/api/v1/namespaces/kestrel/pods/kestrel-pod/log?follow=true",
+    "/apis/compute.lichen.dev/v1/namespaces/kestrel/servers/kestrel-server/log",
+    "/api/v1/namespaces/kestrel/secrets?watch=1", "/api/v1/secrets?watch=1", "/api/v1/namespaces/kestrel/pods?watch=1",
+    "/apis/compute.lichen.dev/v1/servers?watch=1", "/api/v1/namespaces/kestrel/pods/kestrel-pod/proxy/",
+    "/api/v1/nodes/node-1/proxy/", "/api/v1/namespaces/kestrel/services/kestrel-service/proxy/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+async def test_no_socket_is_opened_to_anothers_things(furnished: Frozen, path: str) -> None:
+    async with thawed(furnished) as world:
+        for who in ("outsider", "anonymous", "stranger"):
+            bearer = {"authorization": f"Bearer {world.tokens[who]}"} if who in world.tokens else {}
+            for protocols in (CHANNELS, (), (*CHANNELS, "base64url.bearer.authorization.k8s.io.eA")):
+                code, said = await dial(world.kubernetes, path, bearer, protocols)
+                assert code in (400, 401, 403, 404, 405), (who, code, said)
+                assert told(furnished, who, Answer(code, {}, said), path) == []
+        assert world.node.calls == []
+
+
+async def test_a_members_socket_is_opened(furnished: Frozen) -> None:
+    """So that the refusals above are of the caller, not of the call."""
+    async with thawed(furnished) as world:
+        bearer = {"authorization": f"Bearer {world.tokens['member']}"}
+        code, _ = await dial(world.kubernetes, SOCKETS[0], bearer, CHANNELS)
+        assert (code, [call[0] for call in world.node.calls]) == (101, ["node-1"])
 
 
 async def test_a_body_that_names_another_namespace_changes_nothing_there(furnished: Frozen) -> None:

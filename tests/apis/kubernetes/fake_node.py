@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from lichen.apis.kubernetes.request import AsgiApp, Receive, Scope, Send
+from lichen.model.errors import BadRequest
 
 
 class FakeNode:
@@ -36,6 +37,8 @@ class FakeNode:
         await send({"type": "http.response.body", "body": b""})
 
     async def _exec(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["subprotocols"]:
+            raise BadRequest("the WebSocket must offer v5.channel.k8s.io or v4.channel.k8s.io")  # as the agent says
         await receive()
         await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
         await send({"type": "websocket.send", "bytes": b"\x01" + scope["query_string"] + b"\n"})
