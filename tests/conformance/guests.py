@@ -214,6 +214,18 @@ class GuestConformance:
         await bench.guests.start(copy)
         await bench.booted(copy.id)
 
+    async def test_a_guest_is_rescued_from_another_image_and_then_has_its_own_disk_again(
+        self, bench: GuestBench
+    ) -> None:
+        guest = await running(bench)
+        await bench.guests.stop(guest.id, grace=0)
+        await bench.guests.start(replace(guest, rescue=bench.image, rescue_format=bench.image_format))
+        await bench.booted(guest.id, 2)
+        await bench.guests.stop(guest.id, grace=0)
+        await bench.guests.start(guest)
+        await bench.booted(guest.id, 3)
+        assert (await bench.guests.discover())[guest.id].has_disk
+
     async def test_what_has_no_disk_cannot_be_captured(self, bench: GuestBench, tmp_path: Path) -> None:
         with pytest.raises(Permanent):
             await bench.guests.capture("nothing", tmp_path / "none")

@@ -162,7 +162,8 @@ class Servers:
 
     def _image(self, server: Object) -> tuple[str, str]:
         """(ready, waiting or lost; why)"""
-        image_id = server["spec"].get("imageId") or ""
+        rescue = server["spec"].get("rescue") or {}
+        image_id = rescue.get("imageId") or server["spec"].get("imageId") or ""
         if not image_id and boots_from_volume(server):
             return "ready", ""
         if not image_id:
@@ -273,7 +274,6 @@ class Servers:
     async def _spec(self, server: Object, ports: dict[str, Object], taps: dict[str, str]) -> GuestSpec:
         typed = Server.of(server)
         spec = typed.spec
-        image = next((i for i in self._sources.images.items.values() if i["spec"].get("id") == spec.image_id), None)
         plugged = [port for name, port in ports.items() if name in taps]
         return GuestSpec(
             id=spec.id,
@@ -282,11 +282,17 @@ class Servers:
             memory=spec.resources.memory or 128,
             disk=0 if boots_from_volume(server) else spec.resources.disk,
             image=None if boots_from_volume(server) else self._images / spec.image_id,
-            image_format=((image or {}).get("spec") or {}).get("diskFormat") or "qcow2",
+            image_format=self._format(spec.image_id),
             nics=tuple(GuestNic(taps[name_of(port)], port["spec"]["mac"]) for port in plugged),
             files=await self._files(server, typed, list(ports.values())) if spec.config_drive else {},
             disks=await self.disks(server),
+            rescue=self._images / spec.rescue.image_id if spec.rescue else None,
+            rescue_format=self._format(spec.rescue.image_id) if spec.rescue else "qcow2",
         )
+
+    def _format(self, image_id: str) -> str:
+        image = next((i for i in self._sources.images.items.values() if i["spec"].get("id") == image_id), None)
+        return ((image or {}).get("spec") or {}).get("diskFormat") or "qcow2"
 
     async def _files(self, server: Object, typed: Server, ports: list[Object]) -> dict[str, bytes]:
         namespace = namespace_of(server)

@@ -162,6 +162,8 @@ def plan_guest(server: Server, actual: GuestActual, now: float) -> list[Step]:
         return _plan_deletion(server, actual, now)
     if _rebuild_wanted(server):
         return _plan_rebuild(server, actual, now)
+    if _rescued(server) != server.status.rescued_at and actual.has_disk:
+        return _plan_rescue(server, actual, now)
     if _resize_wanted(server) and actual.has_disk:
         return _plan_resize(server, actual, now)
     if server.spec.power == "Off":
@@ -212,6 +214,18 @@ def _plan_rebuild(server: Server, actual: GuestActual, now: float) -> list[Step]
         *([StopGuest(0.0)] if actual.power in ("Running", "Paused") else []),
         *([RemoveDisk()] if actual.has_disk else []),
         Report({"rebuiltAt": server.spec.rebuilt_at}),
+    ]
+
+
+def _plan_rescue(server: Server, actual: GuestActual, now: float) -> list[Step]:
+    """The guest ends, and is started again from the disk that is wanted now."""
+    running = actual.power in ("Running", "Paused")
+    task, words = ("rescuing", "It is rescued.") if server.spec.rescue else ("unrescuing", "It has its own disk again.")
+    power = "Running" if running else "Shutdown"
+    return [
+        *_report(server, now, _phase(server), power, task=task, reason="Rescuing", message=words),
+        *([StopGuest(STOP_GRACE if server.spec.rescue else 0.0)] if running else []),
+        Report({"rescuedAt": _rescued(server)}),
     ]
 
 
@@ -310,7 +324,7 @@ def _plan_on(server: Server, actual: GuestActual, now: float) -> list[Step]:
 
 def _start(server: Server, actual: GuestActual, now: float, crashed: bool) -> list[Step]:
     power = "Crashed" if crashed else "NoState"
-    if not actual.has_disk and actual.image != "ready":
+    if (not actual.has_disk or server.spec.rescue) and actual.image != "ready":
         if actual.image == "lost":
             return fault(server, "ImageMissing", actual.image_message, now)
         return _report(
@@ -360,6 +374,10 @@ def _ended_by_itself(server: Server, actual: GuestActual) -> bool:
 
 def _reboot_wanted(server: Server) -> bool:
     return bool(server.spec.rebooted_at) and server.spec.rebooted_at != server.status.rebooted_at
+
+
+def _rescued(server: Server) -> str:
+    return server.spec.rescue.at if server.spec.rescue else ""
 
 
 def _rebuild_wanted(server: Server) -> bool:

@@ -205,3 +205,25 @@ async def test_a_certificate_is_made_for_windows(cloud: TestCloud) -> None:
     assert len(made["fingerprint"].split(":")) == 20
     bad = {"keypair": {"name": "bad", "type": "x509", "public_key": "nothing"}}
     assert (await cloud.call("POST", f"{V}/os-keypairs", bad)).status == 400
+
+
+async def test_a_server_is_rescued_from_an_image_and_comes_back(cloud: TestCloud, parts: Parts) -> None:
+    id = await placed(cloud, parts)
+    assert (await act(cloud, id, {"unrescue": None}))[0] == 409
+    assert (await act(cloud, id, {"rescue": {"rescue_image_ref": "nope"}}))[0] == 400
+    assert (await act(cloud, id, {"rescue": {"colour": "red"}}))[0] == 400
+    wanted = {"adminPass": "word", "rescue_image_ref": parts.image["id"]}
+    assert await act(cloud, id, {"rescue": wanted}) == (200, {"adminPass": "word"})
+    assert (await shown(cloud, id))["OS-EXT-STS:task_state"] == "rescuing"
+    spec = (await stored(cloud, id))["spec"]
+    assert spec["rescue"]["imageId"] == parts.image["id"]
+    await cloud.report(Server.KIND, id, rescuedAt=spec["rescue"]["at"])
+    rescued = await shown(cloud, id)
+    assert (rescued["status"], rescued["OS-EXT-STS:vm_state"], rescued["OS-EXT-STS:task_state"]) == (
+        "RESCUE", "rescued", None,
+    )  # fmt: skip
+    assert (await act(cloud, id, {"pause": None}))[0] == 409
+    assert (await act(cloud, id, {"unrescue": None}))[0] == 202
+    assert (await shown(cloud, id))["OS-EXT-STS:task_state"] == "unrescuing"
+    await cloud.report(Server.KIND, id, rescuedAt="")
+    assert (await shown(cloud, id))["status"] == "ACTIVE"

@@ -41,7 +41,7 @@ ALWAYS: dict[str, dict[str, Any]] = {
         "pause": True,
         "suspend": True,
         "change_password": False,
-        "rescue": False,
+        "rescue": True,
         "shelve": True,
         "snapshot": True,
         "live_migration": False,

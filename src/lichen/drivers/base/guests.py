@@ -51,6 +51,8 @@ class GuestSpec:
     nics: tuple[GuestNic, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     disks: tuple[GuestDisk, ...] = ()  # volumes
+    rescue: Path | None = None  # another image to boot from; the root disk is the guest's second then
+    rescue_format: str = "qcow2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class GuestDriver(Protocol):
         ...
 
     async def start(self, guest: GuestSpec) -> None:
-        """Start the guest on its disk; returns when the engine runs it, not when it has booted."""
+        """Start the guest on its disk, or to be rescued on a disk made afresh from another image; returns when the
+        engine runs it, not when it has booted. Permanent InvalidImage: of the rescue image."""
         ...
 
     async def stop(self, guest_id: str, *, grace: float = 30.0) -> None:

@@ -61,6 +61,8 @@ class FakeGuests:
             raise Permanent("StartFailed", "The engine refused to start the guest (simulated).")
         if not known.has_disk:
             raise Permanent("NoDisk", f"Guest {guest.id} has no root disk.")
+        if guest.rescue is not None:
+            _check(guest.rescue, guest.rescue_format)
         await self._machine.clock.sleep(self._machine.timing.start)
         known.spec = guest
         known.nics = list(guest.nics)

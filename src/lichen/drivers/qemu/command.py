@@ -30,6 +30,7 @@ class Machine:
     vhost: bool
     user: tuple[int, int] | None
     qmp: int
+    second: Path | None = None  # the guest's own disk while it is booted from another
 
 
 def qemu_command(guest: GuestSpec, machine: Machine) -> list[str]:
@@ -75,16 +76,22 @@ def _control(machine: Machine) -> list[str]:
 def _disks(machine: Machine) -> list[str]:
     command: list[str] = []
     if machine.disk:
-        file = {"driver": "file", "filename": str(machine.disk), "discard": "unmap"}
-        root = {"driver": "qcow2", "node-name": "root", "discard": "unmap", "file": file}
-        command += ["-blockdev", json.dumps(root)]
+        command += _qcow2("root", machine.disk)
         command += _device("virtio-blk-pci", drive="root", id="disk0", bootindex=0)
+    if machine.second:
+        command += _qcow2("second", machine.second)
+        command += _device("virtio-blk-pci", drive="second", id="disk1")
     if machine.config_drive:
         file = {"driver": "file", "filename": str(machine.config_drive)}
         drive = {"driver": "raw", "node-name": "config", "read-only": True, "file": file}
         command += ["-blockdev", json.dumps(drive)]
         command += _device("virtio-blk-pci", drive="config", id="config0")
     return command
+
+
+def _qcow2(name: str, path: Path) -> list[str]:
+    file = {"driver": "file", "filename": str(path), "discard": "unmap"}
+    return ["-blockdev", json.dumps({"driver": "qcow2", "node-name": name, "discard": "unmap", "file": file})]
 
 
 def _device(driver: str, **properties: str | int) -> list[str]:

@@ -20,11 +20,26 @@ from lichen.model.errors import Permanent, Temporary
 
 FORMATS = ("qcow2", "raw")
 GIB = 1 << 30
-BASE, DISK, HELD = "base", "root.qcow2", "held-"
+DISK, HELD = "root.qcow2", "held-"
+RESCUE, RESCUE_BASE = "rescue.qcow2", "rescue-base"
 _LIMITS = ("prlimit", "--as=2147483648", "--cpu=30")
 
 
-async def create_root(folder: Path, image: Path | None, image_format: str, gib: int) -> None:
+async def create_rescue(folder: Path, image: Path, image_format: str) -> None:
+    """Make `folder`/rescue.qcow2, to boot from instead of the root disk, if it is not there. As `create_root`."""
+    if not (folder / RESCUE).exists():
+        await create_root(folder, image, image_format, 0, disk=RESCUE, base=RESCUE_BASE)
+
+
+def drop_rescue(folder: Path) -> None:
+    """Remove what `create_rescue` made."""
+    for name in (RESCUE, RESCUE_BASE):
+        (folder / name).unlink(missing_ok=True)
+
+
+async def create_root(
+    folder: Path, image: Path | None, image_format: str, gib: int, *, disk: str = "root.qcow2", base: str = "base"
+) -> None:
     """Make `folder`/root.qcow2 of `gib` GiB (0: the image's size) from the image, or empty without one.
     Permanent InvalidImage or DiskTooSmall; Temporary if the disk is full."""
     size = gib * GIB
@@ -35,15 +50,15 @@ async def create_root(folder: Path, image: Path | None, image_format: str, gib: 
             raise Permanent("DiskTooSmall", f"The image needs {-(-virtual // GIB)} GiB, the disk has {gib} GiB.")
         size = max(size, virtual)
         try:
-            await asyncio.to_thread(_hold, image, folder / BASE)
+            await asyncio.to_thread(_hold, image, folder / base)
         except OSError as error:
             raise Temporary(f"The image cannot be put beside the guest's disk: {error}") from error
-        backing = ("-b", BASE, "-F", image_format)
-    part = folder / (DISK + ".part")
+        backing = ("-b", base, "-F", image_format)
+    part = folder / (disk + ".part")
     part.unlink(missing_ok=True)
     options = ("-f", "qcow2", "-o", "lazy_refcounts=on,extended_l2=off", *backing)
     await _qemu_img("create", "-q", *options, str(part), str(-(-size // 512) * 512), cwd=folder)
-    os.replace(part, folder / DISK)
+    os.replace(part, folder / disk)
 
 
 async def grow_root(folder: Path, gib: int) -> None:

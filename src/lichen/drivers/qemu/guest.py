@@ -14,7 +14,7 @@ from typing import Any
 from lichen.drivers import cgroups, pidfd
 from lichen.drivers.base import GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
 from lichen.drivers.qemu import nics, volumes
-from lichen.drivers.qemu.disk import DISK, create_root, flatten, grow_root, hold_root
+from lichen.drivers.qemu.disk import DISK, create_rescue, create_root, drop_rescue, flatten, grow_root, hold_root
 from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch, relaunch
 from lichen.drivers.qemu.monitor import Monitor
 from lichen.drivers.qemu.record import Asked, Record, load, save
@@ -98,6 +98,10 @@ class Guest:
             if before is None or not (before.diskless or (self.state_dir / DISK).exists()):
                 raise Permanent("NoDisk", "The guest has no root disk to start from.")
             await self._end_leftovers()
+            if spec.rescue is None:
+                drop_rescue(self.state_dir)
+            else:
+                await create_rescue(self.state_dir, spec.rescue, spec.rescue_format)
             given = [(nic.tap, nic.mac) for nic in spec.nics]
             save(self._record_path, Record(Asked.ON, time.time(), before.diskless, given, spec.disks))
             try:

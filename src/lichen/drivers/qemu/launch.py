@@ -18,7 +18,7 @@ from pathlib import Path
 from lichen.drivers import cgroups
 from lichen.drivers.base import GuestSpec
 from lichen.drivers.qemu.command import Machine, qemu_command, with_qmp
-from lichen.drivers.qemu.disk import DISK
+from lichen.drivers.qemu.disk import DISK, RESCUE
 from lichen.drivers.qemu.iso9660 import iso9660
 from lichen.model.errors import Temporary
 
@@ -63,7 +63,8 @@ async def launch(engine: Engine, guest: GuestSpec, state: Path, run: Path) -> No
             tb_size=engine.tb_size,
             run=run,
             state=state,
-            disk=disk if disk.exists() else None,
+            disk=state / RESCUE if guest.rescue else disk if disk.exists() else None,
+            second=disk if guest.rescue and disk.exists() else None,
             config_drive=_config_drive(run / "config.iso", guest.files),
             vhost=engine.accelerator == "kvm" and Path("/dev/vhost-net").exists(),
             user=_own_user(guest.id, state) if engine.users else None,
@@ -121,7 +122,7 @@ def _config_drive(path: Path, files: Mapping[str, bytes]) -> Path | None:
 def _own_user(guest_id: str, state: Path) -> tuple[int, int]:
     """A user id that only this guest's QEMU has; its disk and log become that user's (the image's link does not)."""
     number = 1_600_000_000 + int.from_bytes(hashlib.sha256(guest_id.encode()).digest()[:3], "big")
-    for path in (state, state / DISK, state / "console.log"):
+    for path in (state, state / DISK, state / RESCUE, state / "console.log"):
         if path.exists():
             os.chown(path, number, number)
     return number, number

@@ -38,6 +38,7 @@ class Servers:
         old = request.old["spec"] if request.old else {}
         await self._pin_flavor(request, spec, old)
         await self._pin_image(request, spec, old)
+        await self._pin_rescue(request, spec, old)
         if spec.get("networks") != old.get("networks"):
             await self._pin_networks(request, spec, old)
         if spec.get("keypair") and spec["keypair"] != old.get("keypair"):
@@ -72,6 +73,23 @@ class Servers:
             if need > have and not (field == "minDisk" and have == 0):
                 why = f"the flavor has {have}, the image needs {field} {need}"
                 raise faulty(request, Cause("spec.flavor", f"Invalid value: {show(spec['flavor'])}: {why}"))
+
+    async def _pin_rescue(self, request: Request, spec: Object, old: Object) -> None:
+        rescue, before = spec.get("rescue"), old.get("rescue") or {}
+        if not rescue:
+            return
+        if request.verb == "create" or not spec.get("imageId"):
+            why = "Forbidden: only a server that is there, and whose disk was made from an image, is rescued"
+            raise faulty(request, Cause("spec.rescue", why, "FieldValueForbidden"))
+        if rescue.get("at") in ("", None):
+            rescue["at"] = request.object["metadata"].get("resourceVersion") or "now"
+        if not rescue.get("image"):
+            rescue["imageId"] = spec["imageId"]
+        elif rescue["image"] == before.get("image"):
+            rescue["imageId"] = before["imageId"]
+        else:
+            image = await resolve(request, Image.KIND, rescue["image"], "spec.rescue.image")
+            rescue["image"], rescue["imageId"] = canonical(image, request.namespace), image["spec"]["id"]
 
     async def _pin_networks(self, request: Request, spec: Object, old: Object) -> None:
         """Of those that were there before, nothing is asked: what a port was made from may be gone."""

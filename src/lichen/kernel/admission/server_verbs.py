@@ -164,6 +164,8 @@ def _verbs(new: Object, old: Object) -> Iterator[str]:
         yield "shelve" if new.get("shelved") else "unshelve"
     elif verb := POWER_VERBS.get((old.get("power", "On"), new.get("power", "On"))):
         yield verb
+    if new.get("rescue") != old.get("rescue"):
+        yield "rescue" if new.get("rescue") else "unrescue"
     if new.get("rebootedAt", "") != old.get("rebootedAt", ""):
         yield "reboot"
     if new.get("rebuiltAt", "") != old.get("rebuiltAt", ""):

@@ -17,6 +17,18 @@ class ServerResources(Data):
     extra_specs: dict[str, str] = field("Traits and limits.", default_factory=dict, openstack="extra_specs")
 
 
+class ServerRescue(Data):
+    """Booting from another image, to mend what is on the server's own disk."""
+
+    image: str = field(
+        "Image: name in this namespace, or namespace/name of a shared one; empty: the server's own.",
+        default="",
+        to="Image",
+    )
+    image_id: str = field("Id of that image, pinned at admission.", default="")
+    at: str = field("When it was asked for, RFC 3339; a new moment begins anew.", default="")
+
+
 class FormerSize(Data):
     """What a server was before a resize that is not confirmed yet."""
 
@@ -111,6 +123,9 @@ class Server(Resource):
         rebooted_at: str = field("Moves when a reboot is asked for, RFC 3339.", default="")
         reboot_type: str = field("How.", default="Soft", enum=("Soft", "Hard"))
         rebuilt_at: str = field("Moves when the root disk is to be made afresh from the image, RFC 3339.", default="")
+        rescue: ServerRescue | None = field(
+            "Boot from another image; its own disk is the second one meanwhile. Absent: from its own.", default=None
+        )
         former_size: FormerSize | None = field(
             "Set by a change of flavor, until that is confirmed by taking it away, or reverted by naming this flavor.",
             default=None,
@@ -165,6 +180,7 @@ class Server(Resource):
         started_at: str = field("When the guest was last started, RFC 3339.", default="")
         rebooted_at: str = field("The spec.rebootedAt that was last carried out.", default="")
         rebuilt_at: str = field("The spec.rebuiltAt that was last carried out.", default="")
+        rescued_at: str = field("The spec.rescue.at that was last carried out; empty: it has its own disk.", default="")
         resources: ServerResources | None = field("The figures that the guest was made to.", default=None)
         restarts: int = field("How often a crashed guest was started again.", default=0)
         guest_off: bool = field("The guest powered itself off; it stays off until power moves.", default=False)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from lichen.apis.openstack.compute import interfaces, old_floating_ips, sizes, snapshots
+from lichen.apis.openstack.compute import interfaces, old_floating_ips, rescue, sizes, snapshots
 from lichen.apis.openstack.compute.readiness import check_unlocked, now, require
 from lichen.apis.openstack.compute.security_groups import add_group, remove_group
 from lichen.apis.openstack.compute.server_state import SHELVED, server_state
@@ -183,8 +183,8 @@ ACTIONS: dict[str, Action] = {
     "shelve": _shelve,
     "shelveOffload": _shelve_offload,
     "unshelve": _unshelve,
-    "unrescue": _refuse("Rescue is not supported by this cloud."),
-    "rescue": _refuse("Rescue is not supported by this cloud."),
+    "rescue": rescue.rescue,
+    "unrescue": rescue.unrescue,
     "changePassword": _refuse(
         "This cloud changes nothing inside of guests: a password is given when a server is made."
     ),

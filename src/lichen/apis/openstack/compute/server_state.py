@@ -54,6 +54,11 @@ def rebuild_is_pending(spec: Object, status: Object) -> bool:
     return spec.get("rebuiltAt", "") not in ("", status.get("rebuiltAt", ""))
 
 
+def rescue_is_pending(spec: Object, status: Object) -> bool:
+    """The server is to boot from another disk than it did last."""
+    return ((spec.get("rescue") or {}).get("at") or "") != (status.get("rescuedAt") or "")
+
+
 def resize_is_pending(spec: Object, status: Object) -> bool:
     """The guest was made to other figures than its flavor has now."""
     made, wanted = status.get("resources"), spec.get("resources") or {}
@@ -64,6 +69,8 @@ def _status_of(spec: Object, status: Object) -> tuple[str, str]:
     phase = status.get("phase", "")
     running = status.get("power") == "Running"
     if phase != "Error" and status.get("launchedAt"):
+        if status.get("rescuedAt") and phase in ("Running", "Building"):
+            return "RESCUE", "rescued"
         if rebuild_is_pending(spec, status):
             return "REBUILD", "active" if running else "stopped"
         if resize_is_pending(spec, status):
@@ -108,6 +115,8 @@ def _task_of(obj: Object, spec: Object, status: Object) -> str | None:
         return "rebuilding"
     if resize_is_pending(spec, status):
         return "resize_migrating" if spec.get("formerSize") else "resize_reverting"
+    if rescue_is_pending(spec, status):
+        return "rescuing" if spec.get("rescue") else "unrescuing"
     power = spec.get("power", "On")
     if power == "Off":
         return None if phase == "Stopped" else "shelving" if spec.get("shelved") else "powering-off"
