@@ -15,8 +15,8 @@ class Operation(Resource):
         server: str = field("Server, by name.", to="Server", column="Server", selectable=True)
         server_id: str = field("Server's id.", default="", selectable=True)
         type: str = field(
-            "start, stop, reboot, pause, unpause, suspend, resume, shelve, unshelve, rescue, unrescue, rebuild, resize, "
-            "confirmResize, revertResize, lock, unlock, attach_interface, detach_interface.",
+            "start, stop, reboot, pause, unpause, suspend, resume, shelve, unshelve, rescue, unrescue, rebuild, "
+            "resize, confirmResize, revertResize, lock, unlock, attach_interface, detach_interface.",
             column="Type",
         )
         user_id: str = field("User who asked.", default="")
