@@ -227,3 +227,15 @@ async def test_a_server_is_rescued_from_an_image_and_comes_back(cloud: TestCloud
     assert (await shown(cloud, id))["OS-EXT-STS:task_state"] == "unrescuing"
     await cloud.report(Server.KIND, id, rescuedAt="")
     assert (await shown(cloud, id))["status"] == "ACTIVE"
+
+
+async def test_a_console_that_is_not_offered_is_refused_in_words(cloud: TestCloud, parts: Parts) -> None:
+    id = await placed(cloud, parts)
+    wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    refused = await cloud.call("POST", f"{V}/servers/{id}/remote-consoles", wanted)
+    assert (refused.status, "console log show" in refused.json()["badRequest"]["message"]) == (400, True)
+    odd = {"remote_console": {"protocol": "vnc", "type": "serial"}}
+    assert (await cloud.call("POST", f"{V}/servers/{id}/remote-consoles", odd)).status == 400
+    assert (await cloud.call("POST", f"{V}/servers/nope/remote-consoles", wanted)).status == 404
+    assert await cloud.ok("GET", f"{V}/os-migrations", who="admin") == {"migrations": []}
+    assert (await cloud.ok("GET", "/image/v2/tasks", who="admin"))["tasks"] == []

@@ -7,6 +7,7 @@ from lichen.apis.openstack import faults
 from lichen.apis.openstack.compute import (
     actions,
     aggregates,
+    consoles,
     extensions,
     flavors,
     hosts,
@@ -55,6 +56,7 @@ SERVERS = (
     Route("GET", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.show_attachment),
     Route("PUT", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.update_attachment),
     Route("DELETE", "/v2.1/servers/{id}/os-volume_attachments/{volume_id}", volume_attachments.detach),
+    Route("POST", "/v2.1/servers/{id}/remote-consoles", consoles.create_console, since=(2, 6)),
     Route("GET", "/v2.1/servers/{id}/os-interface", server_parts.list_interfaces),
     Route("POST", "/v2.1/servers/{id}/os-interface", interfaces.attach),
     Route("GET", "/v2.1/servers/{id}/os-interface/{port_id}", server_parts.show_interface),
@@ -98,6 +100,7 @@ HOSTS = (
     Route("POST", "/v2.1/os-server-groups", server_groups.create_group, "project"),
     Route("GET", "/v2.1/os-server-groups/{id}", server_groups.show_group),
     Route("DELETE", "/v2.1/os-server-groups/{id}", server_groups.delete_group),
+    Route("GET", "/v2.1/os-migrations", consoles.list_migrations, "admin"),
     Route("GET", "/v2.1/os-simple-tenant-usage", usage.list_usages, "admin"),
     Route("GET", "/v2.1/os-simple-tenant-usage/{project_id}", usage.show_usage),
 )

@@ -41,6 +41,11 @@ async def import_methods(req: Request) -> Reply:
     return Reply({"import-methods": {"description": "Import methods available.", "type": "array", "value": []}})
 
 
+async def list_tasks(req: Request) -> Reply:
+    """Tasks are how imports are followed, which are not offered."""
+    return Reply({"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"})
+
+
 async def image_schema(req: Request) -> Reply:
     return Reply(_image())
 

@@ -27,6 +27,7 @@ ROUTES = (
     Route("GET", "/v2/schemas/member", members.member_schema),
     Route("GET", "/v2/schemas/members", members.members_schema),
     Route("GET", "/v2/info/import", discovery.import_methods),
+    Route("GET", "/v2/tasks", discovery.list_tasks, "admin"),
     Route("GET", "/v2/schemas/image", discovery.image_schema),
     Route("GET", "/v2/schemas/images", discovery.images_schema),
 )
