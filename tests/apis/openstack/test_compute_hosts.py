@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from lichen.controllers.zone import plan_zones
-from lichen.kinds.builtin import NODE, RESOURCE_QUOTA
+from lichen.kinds.builtin import NODE, POD, RESOURCE_QUOTA
 from lichen.model.kind import new_object
 from lichen.planning.steps import Create, Patch
 
@@ -110,3 +110,13 @@ async def test_discovery_names_the_microversions(cloud: TestCloud) -> None:
     assert (version["id"], version["version"], version["min_version"]) == ("v2.1", "2.100", "2.1")
     too_new = {"openstack-api-version": "compute 2.999"}
     assert (await cloud.call("GET", f"{V}/servers", headers=too_new)).status == 406
+
+
+async def test_pods_count_to_the_cores_in_use(cloud: TestCloud) -> None:
+    requests = {"cpu": "1500m", "memory": "100Mi"}
+    containers = [{"name": "main", "image": "x", "resources": {"requests": requests}}]
+    await cloud.state.create(POD, new_object(POD, "p", "demo", {"containers": containers}))
+    used = (await cloud.ok("GET", f"{V}/os-quota-sets/{cloud.projects['demo']}/detail"))["quota_set"]
+    assert (used["cores"]["in_use"], used["ram"]["in_use"], used["instances"]["in_use"]) == (2, 100, 0)
+    absolute = (await cloud.ok("GET", f"{V}/limits"))["limits"]["absolute"]
+    assert (absolute["totalCoresUsed"], absolute["totalRAMUsed"]) == (2, 100)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from lichen.apis.openstack.compute.server_views import Json
@@ -16,6 +18,8 @@ from lichen.apis.openstack.projects import (
 )
 from lichen.apis.openstack.reply import Reply, accepted
 from lichen.apis.openstack.request import Request
+from lichen.kernel.admission.charges import charge
+from lichen.kinds.builtin import POD
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
 from lichen.kinds.compute.servergroup import ServerGroup
@@ -137,10 +141,12 @@ def _shown(req: Request, limits: dict[str, int]) -> dict[str, int]:
 
 
 async def _used(req: Request, namespace: str | None) -> dict[str, int]:
+    """What a quota counts: cores and memory of servers and of pods together, each rounded up."""
     servers = (await req.state.list(Server.KIND, namespace)).items if namespace else []
-    sizes = [server["spec"].get("resources") or {} for server in servers]
+    pods = (await req.state.list(POD, namespace)).items if namespace else []
+    taken = [charge(Server.KIND, server) for server in servers] + [charge(POD, pod) for pod in pods]
     return {
         "instances": len(servers),
-        "cores": sum(size.get("vcpus", 0) for size in sizes),
-        "ram": sum(size.get("memory", 0) for size in sizes),
+        "cores": ceil(sum(amounts.get("requests.cpu", Fraction(0)) for amounts in taken)),
+        "ram": ceil(sum(amounts.get("requests.memory", Fraction(0)) for amounts in taken) / _MIB),
     }
