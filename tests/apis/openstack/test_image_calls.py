@@ -348,3 +348,17 @@ async def test_a_member_only_uses_an_image_and_only_the_owner_says_who_is_one(cl
     await cloud.ok("PATCH", f"{IMAGES}/{image['id']}", [{"op": "replace", "path": "/visibility", "value": "private"}],
                    headers={"content-type": "application/openstack-images-v2.1-json-patch"})  # fmt: skip
     assert (await cloud.call("GET", f"{IMAGES}/{image['id']}", who="other")).status == 404
+
+
+async def test_data_that_is_not_what_was_announced_is_refused_and_can_be_sent_again(cloud: TestCloud) -> None:
+    right = hashlib.md5(b"right").hexdigest()
+    image = await an_image(cloud, "torn", **{"owner_specified.openstack.md5": right})
+    refused = await upload(cloud, image, b"wrong")
+    assert (refused.status, b"checksum does not match" in refused.body) == (400, True)
+    assert (await cloud.ok("GET", f"{IMAGES}/{image['id']}"))["status"] == "queued"
+    assert (await upload(cloud, image, b"right")).status == 204
+    other = await an_image(cloud, "header")
+    path = f"{IMAGES}/{other['id']}/file"
+    headers = {"content-type": "application/octet-stream", "content-md5": right}
+    assert (await cloud.call("PUT", path, body=b"wrong", headers=headers)).status == 400
+    assert (await cloud.call("PUT", path, body=b"right", headers=headers)).status == 204

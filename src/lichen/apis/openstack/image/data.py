@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from contextlib import suppress
 
@@ -27,6 +28,7 @@ from lichen.model.meta import name_of, namespace_of, revision_of
 
 LIMIT = 1 << 40
 """Most bytes of one image: a tebibyte, as Glance's default."""
+ANNOUNCED = "owner_specified.openstack.md5"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -39,6 +41,7 @@ async def upload(req: Request, id: str) -> Reply:
     image = await _patch_status(req, image, {"phase": "saving"}, unchanged=True)
     try:
         stored = await store(req).put(id, req.stream(), format=declared, limit=LIMIT)
+        await _check_digest(req, image, stored)
     except BaseException as error:
         with suppress(NotFound):
             await _patch_status(req, image, {"phase": "queued"})
@@ -49,6 +52,19 @@ async def upload(req: Request, id: str) -> Reply:
         await store(req).delete(id)
         raise Expired(f"Image {id} was deleted while its data was uploaded.") from None
     return no_content()
+
+
+async def _check_digest(req: Request, image: Object, stored: Stored) -> None:
+    """BadRequest: what came is not what was announced, by the header Content-MD5 (hex or base64) or by the property
+    that openstacksdk sets. Nothing of it is kept."""
+    announced = req.headers.get("content-md5", "") or (image["spec"].get("properties") or {}).get(ANNOUNCED, "")
+    forms = (stored.md5, base64.b64encode(bytes.fromhex(stored.md5)).decode())
+    if announced and announced.strip() not in forms:
+        await store(req).delete(image["spec"]["id"])
+        raise BadRequest(
+            f"The checksum does not match: {announced.strip()[:64]} was announced, {stored.md5} came in {stored.size} "
+            "bytes. The image is queued still: send its data again."
+        )
 
 
 async def download(req: Request, id: str) -> Reply:
