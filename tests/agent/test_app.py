@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from lichen.agent.app import NodeApp
+from lichen.agent.consoles import follow_console, what_is_new
+from lichen.drivers.base import Speaking
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.meta import uid_of
@@ -278,6 +280,27 @@ async def test_a_console_is_what_the_guest_wrote(world: World, client: Client):
     status, body = await client.get("/servers/demo/web/log")
     assert (status, b"hostname set to web" in body) == (200, True)
     assert await client.get("/servers/demo/web/log", "tail=1") == (200, b"web login:\n")
+
+
+async def test_a_console_is_followed_as_the_guest_writes_it(world: World, client: Client):
+    await boot(world)
+    server = next(iter(world.agent._shared.sources.servers.items.values()))
+    driver = world.agent.servers.driver
+    assert isinstance(driver, Speaking)
+    said = b""
+    async with asyncio.timeout(10):
+        async for chunk in follow_console(driver, server["spec"]["id"], 0):
+            said += chunk
+            if b"web login:" in said:
+                break
+    assert said.count(b"hostname set to web") == 1
+
+
+def test_what_a_console_adds_is_found_again_after_its_beginning_was_forgotten():
+    old = b"".join(b"line %d\n" % n for n in range(100))
+    assert what_is_new(b"a\nb\n", b"a\nb\nc\n") == b"c\n"
+    assert what_is_new(old, old[300:] + b"more\n") == b"more\n"
+    assert what_is_new(b"old\n", b"quite new\n") == b"quite new\n"
 
 
 @pytest.mark.parametrize(("token", "code"), [("", 401), ("wrong", 403), ("right", 200)])

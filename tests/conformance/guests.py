@@ -20,7 +20,7 @@ from typing import Protocol
 
 import pytest
 
-from lichen.drivers.base import GuestDisk, GuestDriver, GuestPower, GuestSpec
+from lichen.drivers.base import GuestDisk, GuestDriver, GuestPower, GuestSpec, Speaking
 from lichen.model.errors import Permanent
 
 DEADLINE = 120.0
@@ -144,6 +144,17 @@ class GuestConformance:
         said = await bench.guests.console(guest.id)
         assert len(said.splitlines()) > 2
         assert await bench.guests.console(guest.id, tail=2) == b"".join(said.splitlines(keepends=True)[-2:])
+
+    async def test_a_console_tells_when_it_grows(self, bench: GuestBench) -> None:
+        assert isinstance(bench.guests, Speaking)
+        guest, grown = a_guest(bench), asyncio.Event()
+        await bench.guests.create_disk(guest)
+        with bench.guests.console_grows(guest.id, grown):
+            await bench.guests.start(guest)
+            async with asyncio.timeout(DEADLINE):
+                while not await bench.guests.console(guest.id):
+                    await grown.wait()
+                    grown.clear()
 
     async def test_a_stopped_guest_stays_shut_down_until_it_is_started_again(self, bench: GuestBench) -> None:
         guest = await running(bench)

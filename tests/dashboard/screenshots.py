@@ -30,18 +30,13 @@ def main() -> None:
             _take(page, folder / "dashboard.png")
             page.log_in("demo", cloud.credentials.demo_password)
             page.press("server web-1")
-            until("it has booted", lambda: "login:" in _console(page))
+            page.until_says("login:", ".panel .screen")
             _take(page, folder / "dashboard-server.png")
             dark = [{"name": "prefers-color-scheme", "value": "dark"}]
             page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
             page.log_in("demo", cloud.credentials.demo_password)
             page.press("pod mailer")
             _take(page, folder / "dashboard-dark.png")
-
-
-def _console(page: Page) -> str:
-    page.click("Read again")
-    return page.text(".panel .screen")
 
 
 def _take(page: Page, path: Path) -> None:

@@ -6,7 +6,7 @@ GET /pods/{namespace}/{name}/{container}/log?follow&previous&timestamps&tailLine
 WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tty
 WS  /pods/{namespace}/{name}/{container}/attach
 WS  /pods/{namespace}/{name}/portforward
-GET /servers/{namespace}/{name}/log?tail=
+GET /servers/{namespace}/{name}/log?tail=&follow
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from lichen.agent.consoles import follow_console
 from lichen.agent.forwarding import PROTOCOL, Forwarder
 from lichen.agent.logs import LogOptions, read_log
 from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
-from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver
+from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver, Speaking
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Permanent, Temporary, Unauthorized
 from lichen.model.meta import uid_of
@@ -77,7 +78,7 @@ class NodeApp:
             case ["pods", namespace, name, container, "log"]:
                 await self._log(namespace, name, container, query, receive, send)
             case ["servers", namespace, name, "log"]:
-                await _answer(send, await self._console(namespace, name, query))
+                await self._console(namespace, name, query, receive, send)
             case _:
                 raise NotFound(f"the node has no page {scope['path']}")
 
@@ -158,14 +159,18 @@ class NodeApp:
             async for chunk in read_log(path, options, ended, wake):
                 yield chunk
 
-    async def _console(self, namespace: str, name: str, query: Query) -> bytes:
+    async def _console(self, namespace: str, name: str, query: Query, receive: Receive, send: Send) -> None:
         server = self._sources.servers.get(name, namespace)
         if server is None or not self._servers.is_mine(server):
             raise NotFound(f'servers "{name}" not found on this node', kind="servers", name=name)
         tail = query.get("tail", ["0"])[-1] or "0"
         if not tail.isdigit():
             raise BadRequest(f"tail must be a number of at least 0, not {tail!r}")
-        return await self._servers.driver.console(server["spec"]["id"], tail=int(tail))
+        guest, driver = server["spec"]["id"], self._servers.driver
+        if _flag(query, "follow") and isinstance(driver, Speaking):
+            await _stream(send, receive, follow_console(driver, guest, int(tail)))
+        else:
+            await _answer(send, await driver.console(guest, tail=int(tail)))
 
     async def _container(
         self, namespace: str, name: str, container: str

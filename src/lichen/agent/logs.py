@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lichen.agent.inotify import FileWatch
+from lichen.drivers.inotify import FileWatch
 from lichen.model.errors import BadRequest
 from lichen.planning.times import seconds_of
 

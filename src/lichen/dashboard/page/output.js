@@ -9,7 +9,8 @@ const MOST = 200_000; // characters that are kept
 const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
 
 const statusesOf = (pod) => pod.status?.containerStatuses || [];
-const attempts = (pod) => JSON.stringify(statusesOf(pod).map((c) => [c.restartCount, Object.keys(c.state || {})]));
+/** What changes when a thing that had said all may say more. */
+const started = (obj) => JSON.stringify([obj.spec.node, obj.status?.phase, ...statusesOf(obj).map((c) => [c.restartCount, Object.keys(c.state || {})])]);
 
 /** Whether there is a log to be asked for. */
 function hasStarted(pod, container) {
@@ -31,9 +32,9 @@ export class Output {
     this.read();
   }
 
-  /** A newer state of the same thing: a console may say more, a container may have started. */
+  /** A newer state of the same thing: it may have started meanwhile. */
   changed(obj) {
-    const again = (obj.kind === "Server" && !obj.metadata.deletionTimestamp) || (obj.kind === "Pod" && (this.ended || this.note) && attempts(obj) !== attempts(this.obj));
+    const again = this.ended && !obj.metadata.deletionTimestamp && started(obj) !== started(this.obj);
     this.obj = obj;
     if (again) this.read();
   }
@@ -65,21 +66,24 @@ export class Output {
 
   async readConsole(signal) {
     const { namespace, name } = this.obj.metadata;
-    const answer = await this.api.ask("GET", `${pathOf("servers", namespace, name, "log")}?tail=${LINES}`, { signal });
-    const text = await answer.text();
-    this.write(text, true);
-    this.say(text ? "" : "The console has said nothing yet.");
+    if (!this.obj.spec.node) return this.say("The server has no host yet, and so no console.");
+    await this.follow(`${pathOf("servers", namespace, name, "log")}?follow=true&tail=${LINES}`, signal);
   }
 
   async readLog(signal) {
     const { namespace, name } = this.obj.metadata;
     if (!hasStarted(this.obj, this.container)) return this.say(`Container ${this.container} has not started yet.`);
     const query = new URLSearchParams({ follow: "true", tailLines: LINES, container: this.container });
-    const answer = await this.api.ask("GET", `${pathOf("pods", namespace, name, "log")}?${query}`, { signal });
+    await this.follow(`${pathOf("pods", namespace, name, "log")}?${query}`, signal);
+  }
+
+  async follow(path, signal) {
+    const answer = await this.api.ask("GET", path, { signal });
     this.say("Nothing has been written yet.");
     let first = true;
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let { done, value } = await reader.read(); !done && !signal.aborted; { done, value } = await reader.read()) {
+      if (!value) continue;
       this.write(value, first);
       this.say("");
       first = false;
@@ -107,7 +111,7 @@ export class Output {
     return h("section", { class: "output", key: "output" },
       h("h3", {}, console_ ? "Console" : "Log",
         names.length > 1 && h("select", { "aria-label": "Container", value: this.container, on: { change: (e) => this.choose(e.target.value) } }, names.map((name) => h("option", { value: name }, name))),
-        console_ && h("button", { class: "quiet", on: { click: () => this.read() } }, "Read again")),
+      ),
       this.note && h("p", { class: "hint", key: "note" }, this.note),
       h("div", { class: "screen", opaque: true, key: "screen", mount: this.pre }));
   }

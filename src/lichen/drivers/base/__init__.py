@@ -19,6 +19,7 @@ from lichen.drivers.base.guests import (
     GuestPower,
     GuestSpec,
     GuestState,
+    Speaking,
 )
 from lichen.drivers.base.networks import (
     FilterRule,
@@ -89,5 +90,6 @@ __all__ = [
     "RouterSpec",
     "ServiceRule",
     "Space",
+    "Speaking",
     "SubnetSpec",
 ]

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class GuestPower(StrEnum):
@@ -148,4 +150,14 @@ class GuestDriver(Protocol):
 
     async def cleanup(self) -> None:
         """Stop every guest and remove what keeps no data (sockets, cgroups). Disks stay."""
+        ...
+
+
+@runtime_checkable
+class Speaking(GuestDriver, Protocol):
+    """Optional, of a GuestDriver: consoles can be followed."""
+
+    def console_grows(self, guest_id: str, grown: asyncio.Event) -> AbstractContextManager[object]:
+        """While the block lasts, `grown` is set whenever the guest may have written on its console. OSError: it has
+        none yet."""
         ...

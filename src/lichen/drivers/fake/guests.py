@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from lichen.drivers.fake.faults import Fault, guest_fault
 from lichen.drivers.fake.machine import Changes, FakeGuest, FakeMachine
 from lichen.model.errors import Permanent
 
+LINES = 10
+"""Moments of a boot at which a console that is followed is looked at."""
 SLOTS = 8
 """Disks that a simulated guest has room for."""
 
@@ -156,6 +160,20 @@ class FakeGuests:
         now, boot = self._machine.clock.now(), self._machine.timing.boot
         lines = [line for run in guest.runs for line in boot_log(guest.spec, run[0], run[1], now, boot)]
         return "".join(f"{line}\n" for line in (lines[-tail:] if tail > 0 else lines)).encode()
+
+    @contextmanager
+    def console_grows(self, guest_id: str, grown: asyncio.Event) -> Iterator[None]:
+        """What a simulated guest has said follows from the time that has passed."""
+        speaking = asyncio.create_task(self._speak(grown))
+        try:
+            yield
+        finally:
+            speaking.cancel()
+
+    async def _speak(self, grown: asyncio.Event) -> None:
+        while True:
+            await self._machine.clock.sleep(self._machine.timing.boot / LINES)
+            grown.set()
 
     def changes(self) -> AsyncIterator[str]:
         changes = Changes(self._machine.guest_listeners)

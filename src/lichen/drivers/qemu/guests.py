@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lichen.drivers import cgroups
 from lichen.drivers.base import GuestDisk, GuestNic, GuestSpec, GuestState
+from lichen.drivers.inotify import FileWatch
 from lichen.drivers.qemu import console
 from lichen.drivers.qemu.guest import Guest
 from lichen.drivers.qemu.launch import Engine
@@ -103,6 +105,9 @@ class QemuGuests:
 
     async def console(self, guest_id: str, *, tail: int = 0) -> bytes:
         return await asyncio.to_thread(console.read, self._guest(guest_id).state_dir, tail)
+
+    def console_grows(self, guest_id: str, grown: asyncio.Event) -> AbstractContextManager[object]:
+        return FileWatch(self._guest(guest_id).state_dir, grown)
 
     def changes(self) -> AsyncIterator[str]:
         queue: asyncio.Queue[str | None] = asyncio.Queue()
