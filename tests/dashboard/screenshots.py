@@ -35,7 +35,7 @@ def main() -> None:
             dark = [{"name": "prefers-color-scheme", "value": "dark"}]
             page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
             page.log_in("demo", cloud.credentials.demo_password)
-            page.press("pod mailer")
+            page.press("pod forecast")
             _take(page, folder / "dashboard-dark.png")
 
 
