@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from pathlib import Path
@@ -12,11 +13,15 @@ import pytest
 
 from lichen.drivers.base import BlockSpec
 from lichen.drivers.fake.blocks import FakeBlocks, FakePool
-from lichen.drivers.files import volumes
+from lichen.drivers.files import copying, volumes
 from lichen.drivers.files.volumes import FileVolumes
 from lichen.model.errors import Permanent
 from tests.conformance.blocks import MIB, BlockConformance, a_volume, an_id
 from tests.conformance.cloud import a_qcow2
+
+
+def cannot_reflink(*_: object) -> None:
+    raise OSError(errno.EOPNOTSUPP, "no reflink here")
 
 
 class FileBench:
@@ -107,6 +112,24 @@ class TestFileVolumes(BlockConformance):
         assert (await bench.blocks.discover()).volumes == {id: 4 * MIB}
         await bench.blocks.delete(id)
         assert os.listdir(bench.folder) == []
+
+    async def test_a_volume_that_is_written_to_while_it_is_copied_is_refused_unless_it_comes_to_rest(
+        self, bench: FileBench, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(copying.fcntl, "ioctl", cannot_reflink)
+        id, plain, writes = await a_volume(bench), copying._copy_data, iter([b"1", b"2", b"3", b"4"])
+
+        def disturbed(source: int, target: int) -> None:
+            plain(source, target)
+            if (data := next(writes, b"")) != b"":
+                bench.write(id, data)
+
+        monkeypatch.setattr(copying, "_copy_data", disturbed)
+        with pytest.raises(Permanent, match="written to while it was copied"):
+            await bench.blocks.snapshot(an_id(), id)
+        assert os.listdir(bench.folder) == [f"{id}.raw"]
+        copy = await a_volume(bench, 4 * MIB, volume_id=id)
+        assert bench.read(copy, 2) == b"4\0"
 
     async def test_a_long_copy_holds_up_no_other_volume_and_its_room_is_promised(
         self, bench: FileBench, monkeypatch: pytest.MonkeyPatch

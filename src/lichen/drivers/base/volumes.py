@@ -45,7 +45,7 @@ class BlockDriver(Protocol):
     async def discover(self) -> Blocks: ...
 
     async def create(self, volume: BlockSpec) -> None:
-        """Permanent: NoSpace, SourceMissing, TooSmall, InvalidImage."""
+        """Permanent: NoSpace, SourceMissing, TooSmall, InvalidImage, VolumeBusy."""
         ...
 
     async def grow(self, volume_id: str, size: int) -> None:
@@ -55,7 +55,8 @@ class BlockDriver(Protocol):
     async def delete(self, volume_id: str) -> None: ...
 
     async def snapshot(self, snapshot_id: str, volume_id: str) -> None:
-        """Keep the volume as it is now, whether or not it is in use. Permanent: NoSpace, VolumeMissing."""
+        """Keep the volume as it is at one moment. Permanent: NoSpace, VolumeMissing, VolumeBusy (it was written to the
+        while, and the engine can only copy)."""
         ...
 
     async def delete_snapshot(self, snapshot_id: str) -> None: ...

@@ -6,24 +6,45 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 
 _FICLONE = 0x40049409
 _CANNOT = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM})
 _CHUNK = 64 << 20
+_TICK = 20_000_000
+"""Nanoseconds after which a write is sure to show in a file's time of change."""
 
 
-def copy(source: Path, target: int) -> str:
-    """Make the empty file of descriptor `target` a copy of `source`; says how: "reflink" or "sparse". OSError."""
+class Moving(Exception):
+    """The original was written to each time while it was copied: no copy is of one moment."""
+
+
+def copy(source: Path, target: int, *, tries: int = 3) -> str:
+    """Make the empty file of descriptor `target` a copy of `source` as it was at one moment; says how: "reflink" or
+    "sparse". OSError, Moving."""
     with source.open("rb") as file:
         try:
             fcntl.ioctl(target, _FICLONE, file.fileno())
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            _copy_data(file.fileno(), target)
-            return "sparse"
+            for _ in range(tries):
+                if _copy_still(file.fileno(), target):
+                    return "sparse"
+                os.ftruncate(target, 0)
+            raise Moving from None
     return "reflink"
+
+
+def _copy_still(source: int, target: int) -> bool:
+    """Whether nobody wrote to the original meanwhile, as its time of change tells: it moves in ticks of the kernel."""
+    before = os.fstat(source).st_mtime_ns
+    age = time.time_ns() - before
+    if 0 <= age < _TICK:
+        time.sleep((_TICK - age) / 1e9)
+    _copy_data(source, target)
+    return os.fstat(source).st_mtime_ns == before
 
 
 def data_bytes(path: Path) -> int:

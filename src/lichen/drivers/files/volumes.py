@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lichen.drivers.base import Blocks, BlockSpec, Space
-from lichen.drivers.files.copying import copy, data_bytes
+from lichen.drivers.files.copying import Moving, copy, data_bytes
 from lichen.drivers.files.formats import HEAD, BadImage, check
 from lichen.model.errors import Permanent, Temporary
 
@@ -276,6 +276,9 @@ async def _off_loop(function: Callable[..., T], *arguments: object, pool: Thread
     """Run what blocks in a thread; a full disk gets its own name."""
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+    except Moving as error:
+        words = "It was written to while it was copied: stop the server or detach the volume, and try again."
+        raise Permanent("VolumeBusy", words) from error
     except OSError as error:
         if error.errno in _FULL:
             raise Permanent("NoSpace", "The node's disk is full.") from error
