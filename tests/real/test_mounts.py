@@ -115,3 +115,19 @@ def _may_grow_mounted() -> bool:
 def _size(folder: Path) -> int:
     found = subprocess.run(["df", "--output=size", "-k", folder], capture_output=True, text=True, check=True)
     return int(found.stdout.split()[-1])
+
+
+async def test_what_a_killed_agent_left_half_formatted_is_formatted_anew(disk: Disk):
+    id = await disk.volume()
+    path = disk.volumes.path(id)
+    with path.open("r+b") as file:
+        file.write(b"half a file system")
+    with pytest.raises(Permanent, match="not overwritten"):
+        await disk.mount(id)
+    begun = path.with_name(f".{path.name}.formatting.part")
+    begun.touch()
+    folder = await disk.mount(id)
+    (folder / "kept").touch()
+    assert not begun.exists()
+    await disk.mounts.unmount(id)
+    assert (await disk.mount(id) / "kept").exists()

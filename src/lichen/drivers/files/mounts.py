@@ -75,12 +75,14 @@ class FileMounts:
         return found
 
     async def _mount(self, volume_id: str, device: Path, file_system: str, read_only: bool) -> None:
-        found = await _file_system_of(device)
+        begun = device.with_name(f".{device.name}.formatting.part")
+        found = "" if begun.exists() else await _file_system_of(device)
         if not found:
             if read_only:
                 raise Permanent(FAILED, f"Volume {volume_id} is empty and read-only: there is nothing to mount.")
-            await _check_blank(volume_id, device)
-            await _make(device)
+            if not begun.exists():
+                await _check_blank(volume_id, device)
+            await _make(device, begun)
         elif found not in OLDER[file_system]:
             raise Permanent(FAILED, f"Volume {volume_id} holds {found}, not the {file_system} that is asked for.")
         elif not read_only:
@@ -138,10 +140,25 @@ async def _check_blank(volume_id: str, device: Path) -> None:
         raise Permanent(FAILED, f"Volume {volume_id} holds something that is no file system: it is not overwritten.")
 
 
-async def _make(device: Path) -> None:
-    code, words = await _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,root_owner=0:0", "-m", "0", str(device))
+async def _make(device: Path, begun: Path) -> None:
+    """begun: a file that is there, on the disk, while the volume is no more than half formatted: what a process that
+    was killed left is done anew, one at a time, since its mkfs may outlive it. Nothing is mounted before it is gone."""
+    begun.touch(0o600)
+    _sync(begun.parent)
+    make = ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,root_owner=0:0", "-m", "0", str(device))
+    code, words = await _run("flock", "--wait", "60", str(begun), *make)
     if code:
         raise Temporary(f"No file system can be made on {device.name}: {words}", delay=5.0)
+    begun.unlink(missing_ok=True)
+    _sync(begun.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 async def _grow_unmounted(volume_id: str, device: Path) -> None:
