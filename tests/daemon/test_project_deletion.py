@@ -45,6 +45,9 @@ def test_what_holds_a_project_up_is_named_in_both_languages(cloud: Here):
     holder = "example.com/never in 1 resource instances (configmaps/stuck)"
     assert holder in said()
     assert holder in cloud.lichen("explain", "namespace/held", "--data-dir", str(cloud.data_dir)).out
+    assert "It is being deleted and not gone yet." in cloud.openstack_refused(
+        "project", "create", "held", cloud="lichen"
+    )
     shown = cloud.sdk("admin", "admin").identity.get(f"/projects/{project}").json()["project"]
     assert (shown["status"], holder in shown["status_reason"]) == ("DELETING", True)
     cloud.kubectl_ok(

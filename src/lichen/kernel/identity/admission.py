@@ -101,9 +101,10 @@ class Identities:
         taken = next((o for o in self._same_name(request.kind, domain, name) if not _is_same(o, request)), None)
         claim = (request.kind.plural, domain, name)
         if taken is not None or claim in self._pending:
+            leaving = " It is being deleted and not gone yet." if taken is not None and is_deleting(taken) else ""
             raise Conflict(
                 f"Conflict occurred attempting to store {_noun(request.kind)} - "
-                f"Duplicate entry found with name {name}" + (f" at domain ID {domain}." if domain else "."),
+                f"Duplicate entry found with name {name}" + (f" at domain ID {domain}." if domain else ".") + leaving,
                 kind=request.kind.plural,
             )
         self._pending.add(claim)
