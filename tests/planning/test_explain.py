@@ -110,6 +110,13 @@ def test_a_server_waits_for_an_image_that_has_no_bytes():
     ]
 
 
+def test_an_image_that_a_node_takes_says_whose_and_why_it_was_not_to_be():
+    taken = a("Image", "snap", spec={"server": "web", "node": "n1"}, phase="queued")
+    assert told(taken)[:1] == ["image demo/snap is queued: node n1 takes its bytes from server web"]
+    killed = a("Image", "snap", spec={"server": "web", "node": "n1"}, phase="killed", fault="No disk.")
+    assert told(killed) == ["image demo/snap is killed: No disk", "openstack image delete snap"]
+
+
 def test_a_server_whose_image_is_gone_is_rebuilt_from_another():
     server = a("Server", "vm", unready("ImageMissing", "No."), spec={"image": "tiny"}, phase="Error", fault="No.")
     assert told(server) == [

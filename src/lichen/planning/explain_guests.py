@@ -105,9 +105,19 @@ def _silent_node(name: str, world: World) -> Object | None:
 def of_image(image: Object, world: World) -> Cause | None:
     phase = (image.get("status") or {}).get("phase") or "queued"
     look = f"openstack image show {openstack_name(image)}"
+    node = image["spec"].get("node", "")
     match phase:
         case "active":
             return None
+        case "queued" | "saving" if node:
+            source = f"server {image['spec']['server']}" if image["spec"].get("server") else "a volume"
+            words = f"is {phase}: node {node} takes its bytes from {source}"
+            return Cause(words, _silent_node(node, world), look)
+        case "killed" if image["status"].get("fault"):
+            return Cause(
+                f"is killed: {image['status']['fault'].rstrip('.')}",
+                mend=f"openstack image delete {openstack_name(image)}",
+            )
         case "queued":
             again = f"openstack image delete {openstack_name(image)} && openstack image create --file FILE"
             return Cause("is queued: its bytes were never uploaded", mend=f"{again} --disk-format qcow2 NAME")
