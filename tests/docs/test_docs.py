@@ -16,6 +16,7 @@ from lichen.cli.main import build_parser
 from lichen.daemon.settings import Settings
 from lichen.kinds.catalog import columns_of, own_kinds
 from lichen.model.data import camel
+from lichen.runtime.metrics import COUNTED
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("designs/*.md")])
@@ -42,6 +43,10 @@ def test_a_reference_page_is_what_the_code_says(name: str):
 
 def test_every_setting_is_documented():
     assert [f.name for f in fields(Settings) if f"| `{f.name}` |" not in WRITTEN["settings.md"]] == []
+
+
+def test_every_metric_is_documented():
+    assert [m.name for m in COUNTED if f"| `{m.name}` |" not in WRITTEN["metrics.md"] or not m.help] == []
 
 
 @pytest.mark.parametrize("kind", own_kinds(), ids=str)

@@ -13,6 +13,7 @@ from lichen.model.state import EventType
 from lichen.runtime.cache import Key, key_of
 from lichen.runtime.clock import Clock
 from lichen.runtime.informer import Informer
+from lichen.runtime.metrics import RECONCILES
 from lichen.runtime.queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -92,19 +93,24 @@ class Controller:
                 self._queue.done(key)
 
     async def _once(self, key: Key) -> None:
+        result = "success"
         try:
             again = await self._reconcile(key)
         except Permanent as error:
+            result = "refused"
             log.warning("%s %s: %s: %s", self.name, _text(key), error.reason, error.message)
             self.refused[key] = error
             self._queue.forget(key)
         except Temporary as error:
+            result = "retry"
             wait = self._queue.retry(key, error.delay)
             log.info("%s %s: %s; again in %.1f s", self.name, _text(key), error.message, wait)
         except (ApiError, OSError) as error:
+            result = "retry"
             wait = self._queue.retry(key)
             log.info("%s %s: %s; again in %.1f s", self.name, _text(key), error, wait)
         except Exception:
+            result = "error"
             wait = self._queue.retry(key)
             log.exception("%s %s failed; again in %.1f s", self.name, _text(key), wait)
         else:
@@ -112,6 +118,7 @@ class Controller:
             self._queue.forget(key)
             if again is not None:
                 self._queue.add_after(key, again)
+        RECONCILES.add(self.name, result)
 
 
 def _text(key: Key) -> str:

@@ -86,6 +86,10 @@ class Engine:
         """(group, plural) of all kinds that have objects."""
         return sorted(key for key, table in self._tables.items() if table.entries)
 
+    def sizes(self) -> dict[TableKey, int]:
+        """How many objects there are of each kind that has any."""
+        return {key: len(self._tables[key].entries) for key in self.resources()}
+
     def load(self, loaded: Loaded) -> None:
         """Take over what a journal holds."""
         self._compacted = loaded.compacted

@@ -48,6 +48,9 @@ class TwoCallers:
         reads_a_pod = verb == "get" and kind.plural == "pods" and not subresource
         return None if caller == MEMBER and (namespace == "team" or reads_a_pod) else ""
 
+    def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
+        return None if caller.is_admin else ""
+
 
 @dataclass
 class Cloud:

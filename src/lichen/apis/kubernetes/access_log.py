@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.wire import encode
@@ -22,12 +21,11 @@ class AccessLog:
     def __init__(self) -> None:
         self._held: list[tuple[str, str, str, str, int, int, float, str]] = []
 
-    def note(self, request: Request, started: float) -> None:
-        """started: of `time.perf_counter()`."""
+    def note(self, request: Request, took: float) -> None:
+        """took: seconds."""
         if not log.isEnabledFor(logging.INFO):
             return
         caller = request.caller.name if request.caller else ""
-        took = time.perf_counter() - started
         if not self._held:
             asyncio.get_running_loop().call_later(_EVERY, self._flush_some)
         self._held.append(

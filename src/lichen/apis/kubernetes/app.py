@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Any
 
+from lichen.apis.kubernetes import metrics
 from lichen.apis.kubernetes.access_log import AccessLog
 from lichen.apis.kubernetes.channel import speaks_channels, tell_failure
 from lichen.apis.kubernetes.documents import Documents
@@ -51,13 +52,18 @@ class _App:
             log.exception("request %s failed: %s %s", request.id, request.method, request.path)
             await _refuse(request, InternalError(f"Internal error occurred: see the server's log for {request.id}"))
         finally:
-            self._access.note(request, started)
+            took = time.perf_counter() - started
+            metrics.count(request, took)
+            self._access.note(request, took)
 
     async def _answer(self, request: Request) -> None:
         request.parse()
         caller = await self._caller(request)
         request.caller = caller
         path = request.path
+        if path == metrics.PATH:
+            await metrics.answer_metrics(request, self._kernel, caller)
+            return
         if path.startswith(("/api/v1/", "/apis/")) and await answer(request, self._kernel, caller, self._node_app):
             return
         if request.scope["type"] == "websocket" or not await self._documents.answer(request, caller):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from lichen.apis.kubernetes.routing import Target
 from lichen.model.errors import BadRequest, TooLarge
 from lichen.model.state import Caller
 
@@ -24,9 +25,23 @@ _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True", ""))
 
 
 class Request:
-    """A request while it is answered. `code` and `length` are of the answer, for the access log."""
+    """A request while it is answered. `code` and `length` are of the answer, `target` is the object or kind it is
+    about, if any: for log and metrics."""
 
-    __slots__ = ("caller", "code", "headers", "id", "length", "method", "path", "query", "receive", "scope", "send")
+    __slots__ = (
+        "caller",
+        "code",
+        "headers",
+        "id",
+        "length",
+        "method",
+        "path",
+        "query",
+        "receive",
+        "scope",
+        "send",
+        "target",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -39,6 +54,7 @@ class Request:
         given = self.headers.get(b"audit-id") or self.headers.get(b"x-request-id") or b""
         self.id = given.decode("latin-1") if 0 < len(given) <= 64 and given.isascii() else secrets.token_hex(8)
         self.caller: Caller | None = None
+        self.target: Target | None = None
         self.code = 0
         self.length = 0
 

@@ -19,7 +19,7 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
     path = request.path
     if not _names_objects(path):
         return False
-    target = target_of(kernel.catalog, path)
+    request.target = target = target_of(kernel.catalog, path)
     session = kernel.acting(caller)
     session.agent = request.agent().partition("/")[0]
     if request.scope["type"] == "websocket" and target.subresource not in STREAMS and not request.flag("watch"):

@@ -20,6 +20,7 @@ from lichen.apis.openstack.routing import Route, Router, Service
 from lichen.apis.openstack.services import SERVICES
 from lichen.model.errors import ApiError, BadRequest, Forbidden, InternalError, MethodNotAllowed, NotFound, Unauthorized
 from lichen.model.state import Caller, Cloud
+from lichen.runtime.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 
 log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
@@ -69,7 +70,9 @@ class OpenStack:
         except Disconnected:
             reply = Reply(status=499)
         finally:
-            _log(req, scope, reply, time.perf_counter() - began)
+            took = time.perf_counter() - began
+            _count(req, reply, took)
+            _log(req, scope, reply, took)
 
     async def _answer(self, req: Request, router: Router | None) -> Reply:
         try:
@@ -182,6 +185,12 @@ async def _send(req: Request, reply: Reply, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     body = b"" if req.method == "HEAD" or reply.stream is not None else payload
     await send({"type": "http.response.body", "body": body})
+
+
+def _count(req: Request, reply: Reply, seconds: float) -> None:
+    method = req.method if req.method in METHODS else "other"
+    OPENSTACK_REQUESTS.add(req.service.type, method, str(reply.status))
+    OPENSTACK_DURATIONS.observe(seconds, req.service.type, method)
 
 
 def _log(req: Request, scope: Scope, reply: Reply, seconds: float) -> None:
