@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lichen.apis.kubernetes import access_log
 from lichen.apis.kubernetes.app import create_app
 from lichen.client.errors import error_from
 from lichen.client.remote import RemoteCloud, TokenFile
@@ -28,6 +30,7 @@ from lichen.model.errors import (
 from lichen.model.kind import new_object
 from lichen.model.meta import name_of
 from lichen.model.state import EventType, WriteOptions
+from lichen.model.tracing import REQUEST_ID
 from lichen.runtime.informer import Informer
 from tests.client.conftest import ADMIN, NOBODY, no_node, served
 from tests.conformance.state import NS, a_map, take
@@ -168,3 +171,21 @@ def _fields(caller: Any) -> dict[str, Any]:
 def _revision(kernel: Kernel) -> int:
     store: Any = kernel.store
     return int(store.revision)
+
+
+async def test_the_kernel_logs_the_id_of_the_request_that_another_process_answers(
+    cloud: RemoteCloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_log, "_EVERY", 0.0)
+    caplog.set_level(logging.INFO, "lichen.access")
+    before = REQUEST_ID.set("req-1")
+    try:
+        await cloud.state.list(NAMESPACE)
+    finally:
+        REQUEST_ID.reset(before)
+    await cloud.state.list(NAMESPACE)
+    await asyncio.sleep(0.05)
+    ids = [json.loads(r.message)["id"] for r in caplog.records if r.name == "lichen.access"]
+    assert ids[0] == "req-1"
+    assert "req-1" not in ids[1:]
+    assert len(ids) == 2

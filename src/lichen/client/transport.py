@@ -15,6 +15,7 @@ from yarl import URL
 
 from lichen.client.errors import error_from
 from lichen.model.errors import Unavailable
+from lichen.model.tracing import AUDIT_ID, REQUEST_ID
 
 PATIENCE = 8.0
 """Seconds for which an absent server is asked again."""
@@ -137,6 +138,8 @@ def tls_context(
 
 def _headers(token: str, accept: str, content_type: str) -> dict[str, str]:
     headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "lichen"}
+    if request_id := REQUEST_ID.get():
+        headers[AUDIT_ID] = request_id
     if token:
         headers["Authorization"] = f"Bearer {token}"
     if content_type:

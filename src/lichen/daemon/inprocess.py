@@ -12,6 +12,7 @@ import msgspec
 from lichen.kernel.kernel import Kernel
 from lichen.model.errors import InternalError, every_api_error
 from lichen.model.state import Caller, State
+from lichen.model.tracing import AUDIT_ID, REQUEST_ID
 
 
 class InProcess:
@@ -39,7 +40,10 @@ class InProcess:
             "path": parts.path,
             "raw_path": parts.path.encode(),
             "query_string": parts.query.encode(),
-            "headers": [(b"authorization", b"Bearer " + caller.token.encode())],
+            "headers": [
+                (b"authorization", b"Bearer " + caller.token.encode()),
+                (AUDIT_ID.lower().encode(), REQUEST_ID.get().encode()),
+            ],
             "client": None,
             "server": None,
         }

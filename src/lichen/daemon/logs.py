@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from lichen.model.tracing import REQUEST_ID
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonLines(logging.Formatter):
-    """time, level, role, logger, message, whatever the record carries beside, and the traceback of an error."""
+    """time, level, role, logger, message, the request being answered, whatever the record carries beside, and the
+    traceback of an error."""
 
     def __init__(self, role: str) -> None:
         super().__init__()
@@ -27,6 +30,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if request_id := REQUEST_ID.get():
+            line["request"] = request_id
         for key in vars(record).keys() - _STANDARD:
             line[key] = vars(record)[key]
         if record.exc_info:

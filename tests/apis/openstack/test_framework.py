@@ -121,6 +121,17 @@ async def test_every_answer_carries_a_request_id_and_its_microversion(app):
     assert answer.headers["vary"] == "OpenStack-API-Version, X-OpenStack-Nova-API-Version"
 
 
+async def test_a_request_keeps_the_id_that_it_came_with_if_that_is_one(app):
+    async def answered(given: str) -> str:
+        answer = await call(app, "GET", "/compute/v2.1/things/7", headers={**USER, "x-openstack-request-id": given})
+        return answer.headers["x-openstack-request-id"]
+
+    own = "req-01234567-89ab-cdef-0123-456789abcdef"
+    assert await answered(own) == own
+    for made_up in ("", "req-1", own + "x", own + "\nreq-", own.upper()):
+        assert (await answered(made_up)) not in ("", made_up)
+
+
 @pytest.mark.parametrize(
     ("asked", "got"),
     [

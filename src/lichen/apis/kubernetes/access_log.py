@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.wire import encode
@@ -27,19 +28,19 @@ class AccessLog:
             return
         caller = request.caller.name if request.caller else ""
         if not self._held:
-            asyncio.get_running_loop().call_later(_EVERY, self._flush_some)
+            asyncio.get_running_loop().call_later(_EVERY, self._flush_some, context=Context())
         self._held.append(
             (request.id, request.method, request.path, caller, request.code, request.length, took, request.agent())
         )
 
     def _flush_some(self) -> None:
-        """Write a part, and the rest after others had their turn."""
+        """Write a part, and the rest after others had their turn. In no request's context: each line has its own id."""
         rest = self._held[_PART:]
         del self._held[_PART:]
         self.flush()
         self._held = rest
         if rest:
-            asyncio.get_running_loop().call_soon(self._flush_some)
+            asyncio.get_running_loop().call_soon(self._flush_some, context=Context())
 
     def flush(self) -> None:
         """Write what is held."""

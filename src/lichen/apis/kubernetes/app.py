@@ -20,6 +20,7 @@ from lichen.apis.kubernetes.verbs import answer
 from lichen.apis.kubernetes.websockets import offered_token, without_token
 from lichen.model.errors import ApiError, InternalError, NotFound, Unauthorized
 from lichen.model.state import Caller
+from lichen.model.tracing import REQUEST_ID
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class _App:
             return
         started = time.perf_counter()
         request = Request(scope, receive, send)
+        REQUEST_ID.set(request.id)
         try:
             await self._answer(request)
         except ApiError as refusal:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,9 +21,11 @@ from lichen.apis.openstack.routing import Route, Router, Service
 from lichen.apis.openstack.services import SERVICES
 from lichen.model.errors import ApiError, BadRequest, Forbidden, InternalError, MethodNotAllowed, NotFound, Unauthorized
 from lichen.model.state import Caller, Cloud
+from lichen.model.tracing import REQUEST_ID
 from lichen.runtime.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 
 log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -132,6 +135,9 @@ def _path(scope: Scope) -> str:
 
 def _request(dialect: Dialect, service: Service, scope: Scope, receive: Receive, path: str) -> Request:
     host, port = scope.get("server") or ("localhost", None)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    request_id = _request_id(headers.get("x-openstack-request-id", ""))
+    REQUEST_ID.set(request_id)
     return Request(
         dialect=dialect,
         service=service,
@@ -139,12 +145,12 @@ def _request(dialect: Dialect, service: Service, scope: Scope, receive: Receive,
         path=path.rstrip("/") or "/",
         names_nothing=path.endswith("/") and path.count("/") > 2 and service.style in ("glance", "cinder"),
         query_string=scope.get("query_string", b"").decode("latin-1"),
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        headers=headers,
         scheme=scope.get("scheme", "http"),
         server=f"{host}:{port}" if port else host,
         root_path=scope.get("root_path", ""),
         receive=receive,
-        request_id=f"req-{uuid.uuid4()}",
+        request_id=request_id,
     )
 
 
@@ -155,6 +161,11 @@ def _modernise(req: Request) -> None:
         req.path = f"/{req.service.version}{req.path.removeprefix(old)}"
         for name in ("openstack-api-version", req.service.version_header.lower()):
             req.headers.pop(name, None)
+
+
+def _request_id(given: str) -> str:
+    """What the client calls its request, as upstream if it looks like one of our own; else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else f"req-{uuid.uuid4()}"
 
 
 def _refusal(req: Request, error: ApiError) -> Reply:
