@@ -97,7 +97,7 @@ class OpenStack:
     async def _dispatch(self, req: Request, router: Router) -> Reply:
         found = router.find(req.path)
         if found is None or req.names_nothing:
-            raise NotFound(f"The resource could not be found: this {req.service.type} service has no such path.")
+            raise NotFound(req.service.why_not(req.path))
         by_method, req.params = found
         req.params = {name: unquote(value) for name, value in req.params.items()}
         candidates = by_method.get(req.method) or (by_method.get("GET") if req.method == "HEAD" else None)

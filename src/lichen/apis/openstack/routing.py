@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,6 +43,7 @@ class Service:
     endpoint: the path that the catalog gives out. version, style: its discovery document (`versions`).
     lowest, highest: microversions, if it has any; headers that name them use `header_type` (by default `type`) and
     `version_header`. legacy: where its lowest microversion is served to those who know none, as `/v2`.
+    unserved: a segment of paths that upstream has and this service does not → why, and what does it instead.
     """
 
     type: str
@@ -61,6 +62,12 @@ class Service:
     body_limit: int = 1 << 20
     older_versions: tuple[str, ...] = ()
     legacy: str = ""
+    unserved: Mapping[str, str] = field(default_factory=dict)
+
+    def why_not(self, path: str) -> str:
+        """What is said of a path that leads to nothing."""
+        told = (self.unserved[part] for part in _segments(path) if part in self.unserved)
+        return next(told, f"The resource could not be found: this {self.type} service has no such path.")
 
     @property
     def has_microversions(self) -> bool:

@@ -14,7 +14,6 @@ from lichen.apis.openstack.identity import (
     endpoint_groups,
     groups,
     limits,
-    not_served,
     policies,
     projects,
     roles,
@@ -233,9 +232,13 @@ SERVICE = Service(
         *SHOWN,
         *CONFIGS,
         *LIMITS,
-        *not_served.ROUTES,
     ),
     fault=faults.keystone,
     style="keystone",
     version="v3.14",
+    unserved={
+        "OS-FEDERATION": "Federation (identity providers, mappings, protocols, service providers) is not served: users "
+        "come from Lichen's own directory.",
+        "OS-OAUTH1": "OAuth 1.0a is not served: application credentials and trusts do what it was for.",
+    },
 )
