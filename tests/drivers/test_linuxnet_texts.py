@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
-from lichen.drivers.linuxnet import dhcp, rules
+from lichen.drivers.linuxnet import dhcp, filters, rules
 from lichen.drivers.linuxnet.names import Names
 from lichen.drivers.linuxnet.networks import LinuxNetworks
 
@@ -108,3 +108,11 @@ def test_without_services_the_table_holds_no_lookup() -> None:
     text = rules.services("t", ())
     assert "vmap" not in text
     assert "reject" not in text
+
+
+def test_names_and_metadata_are_asked_for_whatever_the_groups_say_and_the_api_is_not() -> None:
+    rules_of_link_local = [line for line in filters.base_table("t", "br").splitlines() if "169.254.169.254" in line]
+    assert rules_of_link_local == [
+        "add rule inet t sending ip daddr 169.254.169.254 udp dport 53 accept",
+        "add rule inet t sending ip daddr 169.254.169.254 tcp dport { 53, 80 } accept",
+    ]

@@ -5,6 +5,9 @@ The bridge family knows a packet's ports but no connections; the inet family kno
 only the bridge. So the bridge's hooks write down the port as the packet's mark (on its way in the sender's, on its way
 out the receiver's), and the inet hooks, which br_netfilter calls in between, go by that mark. Networks may use the same
 addresses: each has a conntrack zone of its own.
+
+Whatever the groups say, a port may ask for its address, for names and for its metadata. All else that listens at the
+link-local address (the relay to the API) is reached as far as the groups let the port out.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ add rule {inet} sorting ct zone set iifname map @zones
 add rule {inet} sending iifname != "{bridges}*" accept
 add rule {inet} sending ct state established,related accept
 add rule {inet} sending udp sport 68 udp dport 67 accept
-add rule {inet} sending ip daddr {LINK_LOCAL} accept
+add rule {inet} sending ip daddr {LINK_LOCAL} udp dport 53 accept
+add rule {inet} sending ip daddr {LINK_LOCAL} tcp dport {{ 53, 80 }} accept
 add rule {inet} sending {_DISCOVERY}
 add rule {inet} sending meta mark vmap @senders
 add rule {inet} receiving iifname != "{bridges}*" accept
