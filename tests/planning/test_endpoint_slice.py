@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.planning.endpoint_slice import plan_endpoint_slices
+from lichen.planning.endpoint_slice import EARLIER_MANAGER, MANAGED_BY, MANAGER, is_ours, plan_endpoint_slices
 from lichen.planning.steps import Create, Delete, Patch
 
 
@@ -95,3 +95,12 @@ def test_slices_nobody_needs_go():
 def test_a_thousand_endpoints_fill_a_slice():
     pods = [a_pod(f"p{n:04}", f"10.0.{n // 250}.{n % 250}") for n in range(1500)]
     assert [len(piece["endpoints"]) for piece in made(a_service(), pods)] == [1000, 500]
+
+
+def test_a_slice_of_an_earlier_lichen_is_taken_over_under_the_new_name():
+    (piece,) = made(a_service(), [a_pod("a")])
+    piece["metadata"]["labels"][MANAGED_BY] = EARLIER_MANAGER
+    assert is_ours(piece)
+    (step,) = plan_endpoint_slices(a_service(), [a_pod("a")], [piece])
+    assert isinstance(step, Patch)
+    assert step.body["metadata"] == {"labels": {MANAGED_BY: MANAGER}}

@@ -11,7 +11,7 @@ from lichen.kinds.builtin import ENDPOINT_SLICE, ENDPOINTS, POD, SERVICE
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import labels_of, namespace_of
-from lichen.planning.endpoint_slice import MANAGED_BY, MANAGER, SERVICE_LABEL, plan_endpoint_slices, wanted_slices
+from lichen.planning.endpoint_slice import MANAGED_BY, SERVICE_LABEL, is_ours, plan_endpoint_slices, wanted_slices
 from lichen.planning.endpoints import MIRROR, plan_endpoints, plan_mirror
 
 
@@ -58,7 +58,7 @@ class ServiceController:
             return None
         selector = (service["spec"].get("selector") or {}).items()
         pods = [p for p in self.pods.by_index("namespace", key[0]) if selector and selector <= labels_of(p).items()]
-        steps += plan_endpoint_slices(service, pods, [s for s in slices if labels_of(s).get(MANAGED_BY) == MANAGER])
+        steps += plan_endpoint_slices(service, pods, [s for s in slices if is_ours(s)])
         steps += plan_endpoints(service, wanted_slices(service, pods), endpoints)
         await self.world.apply(steps)
         return None

@@ -8,11 +8,13 @@ from typing import Any
 
 from lichen.kinds.builtin import ENDPOINT_SLICE
 from lichen.model.data import Object
-from lichen.model.meta import is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.meta import is_deleting, labels_of, name_of, namespace_of, owner_reference, uid_of
 from lichen.planning.steps import Create, Delete, Patch, Step
 from lichen.planning.workload import has_ended, says_ready
 
 MANAGER = "endpointslice-controller.k8s.io"
+EARLIER_MANAGER = "endpointslice-controller.lichen.dev"
+"""As slices in the stores of Lichen 0.1 say; they are the same slices, and come under the new name."""
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 SERVICE_LABEL = "kubernetes.io/service-name"
 MOST_ENDPOINTS = 1000
@@ -30,11 +32,22 @@ def plan_endpoint_slices(service: Object, pods: Sequence[Object], slices: Sequen
         current = held.pop(name_of(piece), None)
         if current is None:
             steps.append(Create(ENDPOINT_SLICE, piece))
-        elif any((current.get(key) or []) != piece[key] for key in ("endpoints", "ports")):
+        elif any((current.get(key) or []) != piece[key] for key in ("endpoints", "ports")) or not _is_named(current):
             body = {"endpoints": piece["endpoints"], "ports": piece["ports"]}
+            if not _is_named(current):
+                body["metadata"] = {"labels": {MANAGED_BY: MANAGER}}
             steps.append(Patch(ENDPOINT_SLICE, name_of(piece), namespace_of(piece), body))
     steps += [Delete(ENDPOINT_SLICE, name_of(s), namespace_of(s), uid_of(s)) for s in held.values()]
     return steps
+
+
+def is_ours(piece: Object) -> bool:
+    """Whether a slice was made for a service's selector, now or by an earlier Lichen."""
+    return labels_of(piece).get(MANAGED_BY) in (MANAGER, EARLIER_MANAGER)
+
+
+def _is_named(piece: Object) -> bool:
+    return labels_of(piece).get(MANAGED_BY) == MANAGER
 
 
 def is_selecting(service: Object) -> bool:
