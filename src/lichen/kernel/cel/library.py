@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lichen.kernel.custom.values import compiled_pattern
+from lichen.kernel.patterns import Pattern, compiled_pattern
 from lichen.model.quantity import parse
 
 Value = dict[str, Any]
@@ -207,7 +207,7 @@ _ON_ADDRESSES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> Pattern:
     found = compiled_pattern(text)
     if found is None:
         raise ValueError(f"{text!r} is not a regular expression that is understood here")

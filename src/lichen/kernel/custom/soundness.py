@@ -9,7 +9,8 @@ from typing import Any
 from lichen.kernel.checking import Path, Run
 from lichen.kernel.custom.rules import VALIDATIONS, told_faults
 from lichen.kernel.custom.structural import EMBEDDED, INT_OR_STRING, PRESERVE, compile_value
-from lichen.kernel.custom.values import TYPES, compiled_pattern
+from lichen.kernel.custom.values import TYPES
+from lichen.kernel.patterns import compiled_pattern
 from lichen.kinds.faults import Faults
 
 Schema = dict[str, Any]

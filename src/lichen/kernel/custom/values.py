@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from lichen.kernel.checking import Path, Run, text_of
+from lichen.kernel.patterns import compiled_pattern
 from lichen.kinds.faults import show
 from lichen.model.errors import Cause
 
@@ -114,14 +115,6 @@ def _max_length(limit: Any, schema: Schema) -> Rule:
 
 def _min_length(limit: Any, schema: Schema) -> Rule:
     return _size((str,), lambda size: size >= limit, f"should be at least {limit} chars long")
-
-
-def compiled_pattern(pattern: str) -> re.Pattern[str] | None:
-    """None: it is written in a dialect that is not understood here."""
-    try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):
-        return None
 
 
 def _pattern(pattern: str, schema: Schema) -> Rule:
