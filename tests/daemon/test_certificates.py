@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
+import pytest
 from cryptography import x509
 
 from lichen.daemon.certificates import ensure_authority, ensure_leaf
+from lichen.daemon.serving import serving
 
 
 def made(folder: Path, *addresses: str) -> tuple[bytes, bytes]:
@@ -43,3 +48,42 @@ def test_private_keys_are_their_owners_alone(tmp_path: Path):
     made(tmp_path)
     for key in (tmp_path / "keys" / "ca.key", tmp_path / "tls" / "kernel" / "tls.key"):
         assert key.stat().st_mode & 0o777 == 0o600
+
+
+async def no_app(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("nobody asks")
+
+
+async def spoken(folder: Path, version: ssl.TLSVersion, ciphers: str) -> tuple[str, str]:
+    """Version and cipher of a handshake with a listener, by a client that accepts no others."""
+    ensure_authority(folder / "keys", folder / "tls")
+    context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers(ciphers)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with serving(no_app, listening, ensure_leaf(folder / "keys", folder / "tls", "kernel")):
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", listening.getsockname()[1], ssl=context, server_hostname="localhost"
+            )
+            name, said, _ = writer.get_extra_info("cipher")
+            writer.close()
+    return said, name
+
+
+async def test_listeners_speak_modern_tls(tmp_path: Path) -> None:
+    assert (await spoken(tmp_path, ssl.TLSVersion.TLSv1_3, "DEFAULT"))[0] == "TLSv1.3"
+    assert await spoken(tmp_path, ssl.TLSVersion.TLSv1_2, "DEFAULT") == ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384")
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"),
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
+async def test_listeners_refuse_old_tls(tmp_path: Path, version: ssl.TLSVersion, ciphers: str) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await spoken(tmp_path, version, ciphers)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from uvicorn.server import ServerState
 
 from lichen.daemon.sockets import BACKLOG
 
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secret and authenticated. TLS 1.3 has no others."""
 GRACE = 5.0
 FLUSH = 1.0
 """Seconds for connections to say good-bye."""
@@ -68,6 +71,16 @@ def _no_choice(headers: Any) -> None:
     return None
 
 
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a listener accepts, the same wherever Lichen listens and whatever the server's library thinks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 @contextlib.asynccontextmanager
 async def serving(
     app: Any, sock: socket.socket, tls: tuple[Path, Path], *, patience: float = 0.0
@@ -90,8 +103,6 @@ async def serving(
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        ssl_certfile=str(tls[0]),
-        ssl_keyfile=str(tls[1]),
         timeout_keep_alive=75,
         ws_max_size=4 * 1024 * 1024,
         ws_ping_interval=None,
@@ -100,7 +111,7 @@ async def serving(
     state = ServerState()
     state.connections = connections = _Connections()
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(config, state, connections), sock=sock, ssl=config.ssl, backlog=BACKLOG
+        lambda: _Connection(config, state, connections), sock=sock, ssl=server_context(*tls), backlog=BACKLOG
     )
     try:
         yield
