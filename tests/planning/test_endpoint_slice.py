@@ -103,4 +103,4 @@ def test_a_slice_of_an_earlier_lichen_is_taken_over_under_the_new_name():
     assert is_ours(piece)
     (step,) = plan_endpoint_slices(a_service(), [a_pod("a")], [piece])
     assert isinstance(step, Patch)
-    assert step.body["metadata"] == {"labels": {MANAGED_BY: MANAGER}}
+    assert step.patch["metadata"] == {"labels": {MANAGED_BY: MANAGER}}
