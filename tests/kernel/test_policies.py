@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
+import time
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from lichen.kernel.cel.language import Pace, apart
 from lichen.kernel.kernel import SYSTEM, Kernel
 from lichen.kernel.policies.policies import MUTATING, MUTATING_BINDING, VALIDATING, VALIDATING_BINDING
 from lichen.kernel.policies.webhooks import CONFIGURATIONS
@@ -173,6 +176,15 @@ async def test_what_costs_too_much_fails(session: Session) -> None:
     variables = [{"name": "range", "expression": "[" + ",".join(map(str, range(60))) + "]"}]
     await validating(session, {"expression": many.replace("range", "variables.range")}, variables=variables)
     assert "cost limit exceeded" in (await refused(session, a_deployment(1))).message
+
+
+async def test_rules_that_take_their_time_leave_the_event_loop_to_others() -> None:
+    pace, loop = Pace(), threading.get_ident()
+    for _ in range(20):
+        await apart(0, lambda: None, pace)
+    assert await apart(0, threading.get_ident, pace) == loop, "what is quick is not sent away"
+    await apart(0, lambda: time.sleep(0.02), pace)
+    assert await apart(0, threading.get_ident, pace) != loop
 
 
 @pytest.mark.parametrize(

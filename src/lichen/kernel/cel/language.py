@@ -6,14 +6,15 @@
     rule.value(language.bind({"object": obj, "oldObject": None}))  # Failure
 
 What an expression may cost is bounded by the library: 10,000 steps of `all`, `map` and their like, all in all. A pass
-over a small object takes some ten microseconds; `apart` takes large ones off the event loop, which the library's
-evaluation does not hold up.
+over a small object takes some ten microseconds; `apart` takes large ones, and rules that were seen to take their time
+(`Pace`), off the event loop, which the library's evaluation does not hold up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from lichen.model.errors import LichenError
 
 LARGE = 16 * 1024
 """Bytes of JSON from which an object is looked at off the event loop."""
+SLOW = 0.005
+"""Seconds for which work may have the event loop."""
 MAX_EXPRESSION = 16 * 1024
 _encode = msgspec.json.Encoder().encode
 T = TypeVar("T")
@@ -149,9 +152,34 @@ def duration(value: timedelta) -> Any:
     return made
 
 
-async def apart(size: int, work: Callable[[], T]) -> T:
-    """Do `work`, off the event loop if it is about `size` bytes or more than LARGE."""
-    return work() if size < LARGE else await asyncio.to_thread(work)
+class Pace:
+    """How long the rules of one policy, or of one kind, took of late: those that took long leave the event loop, as do
+    new ones, which have yet to be compiled."""
+
+    def __init__(self) -> None:
+        self.seconds = 2 * SLOW
+
+    @property
+    def is_slow(self) -> bool:
+        return self.seconds > SLOW
+
+    def took(self, seconds: float) -> None:
+        """Slow at once, quick again after a while."""
+        self.seconds = max(seconds, self.seconds * 0.9)
+
+
+async def apart(size: int, work: Callable[[], T], pace: Pace | None = None) -> T:
+    """Do `work`, off the event loop if it is about LARGE bytes or more, or if such work was slow of late."""
+    pace = pace or Pace()
+
+    def measured() -> T:
+        started = time.perf_counter()
+        try:
+            return work()
+        finally:
+            pace.took(time.perf_counter() - started)
+
+    return measured() if size < LARGE and not pace.is_slow else await asyncio.to_thread(measured)
 
 
 def size_of(*objects: Any) -> int:

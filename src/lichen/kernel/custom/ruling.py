@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lichen.kernel.admission import Request
 from lichen.kernel.admission.chain import Chain
-from lichen.kernel.cel.language import apart, size_of
+from lichen.kernel.cel.language import Pace, apart, size_of
 from lichen.kernel.custom.rules import VALIDATIONS, Ruled, check, compile_rules, nothing
 from lichen.kinds.catalog import Catalog
 from lichen.kinds.faults import Faults
@@ -22,10 +22,12 @@ class CustomRules:
         self._catalog = catalog
         self._chain = chain
         self._compiled: dict[Kind, Ruled | None] = {}
+        self._paces: dict[Kind, Pace] = {}
         catalog.follow(self._changed)
 
     def _changed(self) -> None:
         self._compiled.clear()
+        self._paces.clear()
         installed = [kind for kind in self._catalog.all_kinds() if kind.installed]
         self.kinds = tuple(kind for kind in installed if _has_rules(self._catalog.schema_of(kind)))
         self._chain.forget()
@@ -33,7 +35,8 @@ class CustomRules:
     async def admit(self, request: Request) -> None:
         """Invalid."""
         size = size_of(request.object, request.old)
-        faults = await apart(size, lambda: self._faults(request))
+        pace = self._paces.setdefault(request.kind, Pace())
+        faults = await apart(size, lambda: self._faults(request), pace)
         faults.raise_any(request.kind, request.name)
 
     def _faults(self, request: Request) -> Faults:

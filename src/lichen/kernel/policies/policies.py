@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lichen.kernel.admission import Request, refused
-from lichen.kernel.cel.language import Failure, Language, Mistake, apart, size_of
+from lichen.kernel.cel.language import Failure, Language, Mistake, Pace, apart, size_of
 from lichen.kernel.managed.merging import merge
 from lichen.kernel.managed.shapes import Shapes
 from lichen.kernel.patching import patched
@@ -44,6 +44,7 @@ class Rule(NamedTuple):
     name: str
     spec: Object
     bindings: tuple[Object, ...]
+    pace: Pace
 
 
 class Policies:
@@ -81,7 +82,7 @@ class Policies:
         self, request: Request, subject: Subject, namespace: Object | None, rule: Rule, binding: Object
     ) -> None:
         async for scene in self._scenes(request, subject, namespace, rule, binding):
-            found = await apart(size_of(subject.object, subject.old), partial(_found, rule.spec, scene))
+            found = await apart(size_of(subject.object, subject.old), partial(_found, rule.spec, scene), rule.pace)
             for verdict in found:
                 actions = binding["spec"].get("validationActions") or ()
                 if "Deny" in actions:
@@ -108,7 +109,8 @@ class Policies:
     ) -> None:
         async for scene in self._scenes(request, subject, namespace, rule, binding):
             try:
-                await apart(size_of(subject.object, subject.old), partial(self._mutated, request, rule, scene))
+                size = size_of(subject.object, subject.old)
+                await apart(size, partial(self._mutated, request, rule, scene), rule.pace)
             except (Failure, Mistake, ApiError) as error:
                 if not tolerates(rule.spec):
                     said = error.message if isinstance(error, ApiError) else str(error)
@@ -210,7 +212,7 @@ async def _rules(state: State, kind: Kind, binding_kind: Kind) -> list[Rule]:
     for policy in (await state.list(kind)).items if bindings else ():
         bound = tuple(b for b in bindings if b["spec"].get("policyName") == name_of(policy))
         if bound:
-            rules.append(Rule(name_of(policy), policy["spec"], bound))
+            rules.append(Rule(name_of(policy), policy["spec"], bound, Pace()))
     return rules
 
 
