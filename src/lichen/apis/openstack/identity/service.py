@@ -187,9 +187,9 @@ SHOWN = (
 )
 _CONFIG = "/v3/domains/{domain_id}/config"
 CONFIGS = (
-    Route("GET", "/v3/domains/config/default", domain_config.show_defaults),
-    Route("GET", "/v3/domains/config/{group}/default", domain_config.show_default_group),
-    Route("GET", "/v3/domains/config/{group}/{option}/default", domain_config.show_default_option),
+    Route("GET", "/v3/domains/config/default", domain_config.show_defaults, "admin"),
+    Route("GET", "/v3/domains/config/{group}/default", domain_config.show_default_group, "admin"),
+    Route("GET", "/v3/domains/config/{group}/{option}/default", domain_config.show_default_option, "admin"),
     Route("PUT", _CONFIG, domain_config.replace, "admin"),
     Route("GET", _CONFIG, domain_config.show, "admin"),
     Route("PATCH", _CONFIG, domain_config.update, "admin"),
