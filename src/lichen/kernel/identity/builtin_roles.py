@@ -21,7 +21,7 @@ WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 ADMINS_OWN = frozenset(("roles", "rolebindings"))
 HIDDEN = frozenset(("secrets", "roles", "rolebindings", "bindings", "localsubjectaccessreviews"))
-GIVEN = frozenset(("resourcequotas", "limitranges", "events", "endpoints", "endpointslices", "leases"))
+GIVEN = frozenset(("resourcequotas", "limitranges", "events", "endpoints", "endpointslices", "leases", "imageshares"))
 """Namespaced kinds that a project may read but not write."""
 EDIT_SUBRESOURCES = (
     "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "pods/eviction", "services/proxy",
@@ -105,6 +105,7 @@ def _edit_rules() -> list[Object]:
         rule(["apps"], [f"{name}/scale" for name in SCALED], ["patch", "update"]),
         rule(["compute.lichen.dev"], ["servers/log"], ["get"]),  # consoles print first passwords: nova's members only
         rule(["image.lichen.dev"], ["images/status"], ["patch", "update"]),  # who uploads says what was stored
+        rule(["image.lichen.dev"], ["imageshares"], ["patch", "update"]),  # made and removed by what the image says
         rule(["coordination.k8s.io"], ["leases"], WRITE),
         rule(["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),
     ]
