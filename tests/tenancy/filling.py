@@ -92,6 +92,12 @@ async def _shared(world: World) -> dict[str, str]:
     service = await made(f"{KEYSTONE}/services", "service", {"type": "weather", "name": "sun"})
     endpoint = {"service_id": service, "interface": "public", "url": "https://weather.test"}
     tuner = await made(f"{KEYSTONE}/roles", "role", {"name": "tuner"})
+    domain = await made(f"{KEYSTONE}/domains", "domain", {"name": "elsewhere"})
+    ldap = {"config": {"ldap": {"url": "ldap://nowhere.test"}}}
+    await _make(world, "admin", f"{KEYSTONE}/domains/{domain}/config", ldap, "PUT")
+    registered = {"service_id": service, "resource_name": "rays", "default_limit": 5}
+    registered = await _make(world, "admin", f"{KEYSTONE}/registered_limits", {"registered_limits": [registered]})
+    filters = {"name": "skies", "filters": {"service_id": service}}
     await _make(world, "admin", f"{KEYSTONE}/roles/{role}/implies/{tuner}", None, "PUT")
     return {
         "flavor": flavor,
@@ -103,7 +109,9 @@ async def _shared(world: World) -> dict[str, str]:
         "service": service,
         "endpoint": await made(f"{KEYSTONE}/endpoints", "endpoint", endpoint),
         "region": await made(f"{KEYSTONE}/regions", "region", {"id": "north"}),
-        "domain": await made(f"{KEYSTONE}/domains", "domain", {"name": "elsewhere"}),
+        "domain": domain,
+        "registered_limit": registered["registered_limits"][0]["id"],
+        "endpoint_group": await made(f"{KEYSTONE}/OS-EP-FILTER/endpoint_groups", "endpoint_group", filters),
         "group": await made(f"{KEYSTONE}/groups", "group", {"name": "readers"}),
         "role": role,
         "other_role": tuner,
@@ -138,6 +146,13 @@ async def _one_of_everything(world: World, project: str, who: str, shared: dict[
     ids["loose_subnet"] = (await made(f"{NET}/subnets", "subnet", loose))["id"]
     await _make(world, "admin", f"{KEYSTONE}/projects/{ids['project']}/tags/colour", None, "PUT")
     ids |= await _delegations(world, project, who, ids, shared)
+    limit = {
+        "service_id": shared["service"],
+        "resource_name": "rays",
+        "resource_limit": 3,
+        "project_id": ids["project"],
+    }
+    ids["limit"] = (await _make(world, "admin", f"{KEYSTONE}/limits", {"limits": [limit]}))["limits"][0]["id"]
     return ids
 
 
@@ -312,6 +327,10 @@ MORE: dict[str, Object] = {
     "limitranges": {"spec": {"limits": [{"type": "Container", "max": {"cpu": "9"}, "default": {"cpu": "1"}}]}},
     "revokedtokens": {"spec": {"auditId": "none", "expiresAt": "2030-01-01T00:00:00Z"}},
     "operations": {"spec": {"server": "$project-server", "type": "stop"}},
+    "domainconfigs": {"spec": {"domainId": "default", "options": {"ldap.url": '"ldap://nowhere.test"'}}},
+    "endpointassociations": {"spec": {"projectId": "none", "endpointId": "none"}},
+    "imageshares": {"metadata": {"name": "0d0d0d0d-1111-4222-8333-0d0d0d0d0d0d"}, "spec": {
+        "image": "admin/$project", "imageId": "0d0d0d0d-1111-4222-8333-0d0d0d0d0d0d"}},
     "customresourcedefinitions": {"metadata": {"name": "xs.example.com"}, "spec": {
         "group": "example.com", "names": {"plural": "xs", "kind": "X"}, "scope": "Namespaced", "versions": [{
             "name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]}},

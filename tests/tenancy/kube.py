@@ -148,8 +148,7 @@ VIRTUAL: dict[str, Object] = {
     "tokeninspections": {"kind": "TokenInspection", "metadata": {}, "spec": {"token": "x"}},
     "tokenrevocations": {"kind": "TokenRevocation", "metadata": {}, "spec": {"token": "x"}},
     "scopereviews": {"kind": "ScopeReview", "metadata": {}, "spec": {}},
-    "passwordchanges": {"kind": "PasswordChange", "metadata": {}, "spec": {
-        "userId": "x", "oldPassword": "y", "newPassword": "z"}},
+    "passwordchanges": {"kind": "PasswordChange", "metadata": {}, "spec": {"userId": "x"}},
     "credentialdisclosures": {"kind": "CredentialDisclosure", "metadata": {}, "spec": {"name": "x"}},
 }  # fmt: skip
 

@@ -44,11 +44,13 @@ SUBJECTS = {
     "implies": "other_role", "services": "service", "endpoints": "endpoint", "regions": "region",
     "application_credentials": "application_credential", "access_rules": "access_rule", "credentials": "credential",
     "OS-EC2": "access", "trusts": "trust", "policies": "policy",
+    "endpoint_groups": "endpoint_group", "limits": "limit", "registered_limits": "registered_limit",
     "os-hypervisors": "node", "os-services": "node", "agents": "node",
 }  # fmt: skip
 """By a path's segment: what the variable behind it is filled with."""
 WORDS = {
     "os-extra_specs": "colour", "extra_specs": "colour", "metadata": "colour", "tags": "colour", "ips": "kestrel-net",
+    "config": "ldap", "ldap": "url",
 }  # fmt: skip
 """The same where it is no id of a project's thing."""
 OLD = re.compile(r"/v2.1/(images|os-floating-ip|os-networks|os-security-group)")
