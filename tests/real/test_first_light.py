@@ -279,12 +279,34 @@ def test_a_killed_vm_comes_back_and_a_killed_container_too(running: Here):
     until("the VM has fetched a page again", lambda: console(running).count(GREETING) > seen, PATIENCE)
 
 
+def pages(cloud: Here) -> dict[str, str]:
+    """What each process shows of itself, found as Prometheus finds it."""
+    labels = [target["labels"] for target in json.loads(cloud.kubectl_ok("get", "--raw", "/metrics/"))]
+    return {each["process"]: cloud.kubectl_ok("get", "--raw", each["__metrics_path__"]) for each in labels}
+
+
+def test_every_process_shows_its_metrics_to_who_may_see_them(running: Here):
+    assert api_answers(running)
+    shown = pages(running)
+    replicas = [name for name in shown if name.startswith("openstack-api-")]
+    assert {name for name in shown if name not in replicas} == {"controllers", "kernel", "node", "supervisor"}
+    assert all("process_open_fds" in text for text in shown.values())
+    assert 'lichen_reconciles_total{controller="deployment",result="success"}' in shown["controllers"]
+    assert 'lichen_process_starts_total{process="kernel"}' in shown["supervisor"]
+    assert "lichen_openstack_requests_total{" in shown[replicas[0]]
+    assert "apiserver_request_total{" in shown["kernel"]
+    tenant = running.openstack_ok("token", "issue", "-f", "value", "-c", "id").strip()
+    refused = running.request("GET", f"{running.facts.kubernetes_url}/metrics/node", Authorization=f"Bearer {tenant}")
+    assert refused.status == 403
+
+
 def test_openstack_is_a_deployment_that_scales_and_rolls(running: Here):
     kubectl = running.kubectl_ok
     before = workloads(running)
     kubectl("-n", "lichen-system", "scale", "deployment/openstack-api", "--replicas=2")
     kubectl("-n", "lichen-system", "rollout", "status", "deployment/openstack-api", "--timeout=60s")
     assert len(processes("lichen.daemon openstack ", str(running.data_dir))) == 2
+    assert len([page for page in pages(running) if page.startswith("openstack-api-")]) == 2
     assert api_answers(running)
     kubectl("-n", "lichen-system", "rollout", "restart", "deployment/openstack-api")
     kubectl("-n", "lichen-system", "rollout", "status", "deployment/openstack-api", "--timeout=60s")

@@ -13,6 +13,7 @@ from lichen.daemon.settings import Settings
 from lichen.daemon.system_pods import ensure_system_pods
 from lichen.drivers.files.images import ImageStore
 from lichen.runtime.clock import SystemClock
+from lichen.runtime.scrape import showing_metrics
 
 
 def run(settings: Settings) -> int:
@@ -30,4 +31,5 @@ def run(settings: Settings) -> int:
                 ensure_system_pods(state, settings),
             )
 
-    return run_until_stopped(main)
+    with showing_metrics(settings.metrics_dir, "controllers"):
+        return run_until_stopped(main)

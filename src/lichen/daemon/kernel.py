@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from lichen.apis.kubernetes.app import create_app
+from lichen.apis.kubernetes.processes import Processes
 from lichen.daemon.core import start_core
 from lichen.daemon.layout import listener_files
 from lichen.daemon.life import end_with_parent, run_until_stopped, until_first
@@ -30,7 +31,7 @@ def run(settings: Settings) -> int:
                 raise NotFound(f'node "{name}" is not known')
             return await asyncio.to_thread(_agent, settings)
 
-        app = with_dashboard(create_app(core.kernel, node_app))
+        app = with_dashboard(create_app(core.kernel, node_app, Processes(settings.metrics_dir)))
         try:
             async with serving(app, inherited("kubernetes"), listener_files(settings, "kernel")):
                 await until_first(stopped.wait(), core.run())

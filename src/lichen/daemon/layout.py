@@ -27,10 +27,14 @@ class Folder:
 
 def folders(settings: Settings) -> tuple[Folder, ...]:
     kernel, services = ("", "") if settings.simulate else (settings.user, settings.service_user)
+    shown = ("supervisor", ""), ("controllers", kernel), ("node", ""), ("openstack-api", services)
     return (
         Folder(settings.data_dir, "", 0o755),
         Folder(settings.log_dir, "", 0o755),
         Folder(settings.run_dir, "", 0o755),
+        Folder(settings.metrics_dir, "", 0o755),
+        # Each process makes its own socket; the kernel connects.
+        *(Folder(settings.metrics_dir / role, owner, 0o2750, group=kernel) for role, owner in shown),
         Folder(settings.authority_dir, "", 0o700),
         Folder(settings.guests_dir, "", 0o700),
         Folder(settings.volumes_dir, "", 0o700),
@@ -55,10 +59,9 @@ def prepare(settings: Settings) -> None:
         check_readable(settings)
     for folder in folders(settings):
         folder.path.mkdir(parents=True, exist_ok=True)
-        if folder.owner:
-            account = pwd.getpwnam(folder.owner)
-            gid = pwd.getpwnam(folder.group).pw_gid if folder.group else account.pw_gid
-            os.chown(folder.path, account.pw_uid, gid)
+        if folder.owner or folder.group:
+            uid = pwd.getpwnam(folder.owner).pw_uid if folder.owner else os.getuid()
+            os.chown(folder.path, uid, pwd.getpwnam(folder.group or folder.owner).pw_gid)
         folder.path.chmod(folder.mode)
     ensure_authority(settings.authority_dir, settings.tls_dir)
     addresses = (settings.reachable, settings.listen)

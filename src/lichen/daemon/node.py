@@ -20,6 +20,7 @@ from lichen.daemon.sockets import inherited
 from lichen.drivers.base import PortSpec
 from lichen.drivers.containerd.daemon import version as containerd_version
 from lichen.runtime.clock import SystemClock
+from lichen.runtime.scrape import showing_metrics
 
 
 def run(settings: Settings) -> int:
@@ -57,7 +58,8 @@ def run(settings: Settings) -> int:
             async with serving(agent.app, inherited("node"), listener_files(settings, "node")):
                 await until_first(stopped.wait(), agent.run())
 
-    return run_until_stopped(main)
+    with showing_metrics(settings.metrics_dir, "node"):
+        return run_until_stopped(main)
 
 
 def _facts(settings: Settings, accelerator: str, engine: str) -> NodeFacts:

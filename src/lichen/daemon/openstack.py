@@ -13,7 +13,9 @@ from lichen.daemon.layout import listener_files
 from lichen.daemon.life import run_until_stopped
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
+from lichen.runtime.scrape import showing_metrics
 
+NAME = "openstack-api"
 FIRST_DESCRIPTOR = 3
 PATIENCE = 3.0
 """Seconds for which a replica that is to end still answers on the connections it has."""
@@ -27,7 +29,8 @@ def run(settings: Settings) -> int:
             async with serving(app, passed_socket("openstack"), files, patience=PATIENCE):
                 await stopped.wait()
 
-    return run_until_stopped(main)
+    with showing_metrics(settings.metrics_dir, NAME, os.environ.get("HOSTNAME", "")):
+        return run_until_stopped(main)
 
 
 def passed_socket(name: str) -> socket.socket:

@@ -100,6 +100,11 @@ class Settings:
         return Path("/run/lichen") if self.data_dir == REAL_DATA_DIR else self.data_dir / "run"
 
     @property
+    def metrics_dir(self) -> Path:
+        """The sockets on which the cloud's processes tell the kernel their metrics."""
+        return self.run_dir / "metrics"
+
+    @property
     def prefix(self) -> str:
         """First letters of every interface, namespace, table and cgroup; of its own for a data directory elsewhere."""
         if self.data_dir == REAL_DATA_DIR:

@@ -24,6 +24,8 @@ from lichen.client.local import LocalCloud, birth_of, write_private
 from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import LISTENERS, SOCKETS_VARIABLE, inherited
+from lichen.model.metrics import STARTS
+from lichen.runtime.scrape import showing_metrics
 
 log = logging.getLogger("lichen.supervisor")
 
@@ -31,6 +33,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STEADY_SECONDS = 10.0
 STOP_SECONDS = 15.0
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+"""Waited for, not handled; what is started lets them in again when it is ready for them."""
 
 
 @dataclass(slots=True)
@@ -79,6 +82,11 @@ def write_cloud_file(settings: Settings) -> None:
 def supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     """Run the children until SIGTERM or SIGINT; then stop them, the kernel last."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    with showing_metrics(settings.metrics_dir, "supervisor"):
+        _supervise(settings, sockets)
+
+
+def _supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     children = [Child(role, settings.user if drops else "", names) for role, drops, names in CHILDREN]
     while True:
         now = time.monotonic()
@@ -115,14 +123,10 @@ def _start(child: Child, settings: Settings, sockets: Mapping[str, socket.socket
             group=account.pw_gid if account else None,
             extra_groups=[] if account else None,
             start_new_session=True,
-            preexec_fn=_receive_signals,
         )
     child.started = time.monotonic()
+    STARTS.add(child.role)
     log.info("%s started, pid %d", child.role, child.process.pid)
-
-
-def _receive_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _reap(child: Child) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Permanent, Temporary
+from lichen.model.metrics import RECONCILES
 from lichen.model.state import EventType
 from lichen.runtime.cache import Key, key_of
 from lichen.runtime.clock import Clock
 from lichen.runtime.informer import Informer
-from lichen.runtime.metrics import RECONCILES
 from lichen.runtime.queue import WorkQueue
 
 log = logging.getLogger(__name__)

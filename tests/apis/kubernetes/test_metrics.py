@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -60,3 +62,13 @@ async def test_who_may_not_get_the_path_sees_none_of_it(cloud: Cloud) -> None:
     async with aiohttp.ClientSession(connector=connector) as nobody, nobody.get(cloud.url + "/metrics") as answer:
         assert answer.status == 403
         assert "process_" not in await answer.text()
+
+
+async def test_one_process_lists_its_one_page_and_has_no_other(kubectl: Kubectl, cloud: Cloud) -> None:
+    (target,) = json.loads(await kubectl.ok("get", "--raw", "/metrics/"))
+    assert target == {
+        "targets": [cloud.url.removeprefix("https://")],
+        "labels": {"__scheme__": "https", "__metrics_path__": "/metrics", "process": "kernel"},
+    }
+    assert "one process" in await kubectl.fails("get", "--raw", "/metrics/node")
+    assert "Forbidden" in await cloud.kubectl("member-token").fails("get", "--raw", "/metrics/node")

@@ -12,6 +12,7 @@ from lichen.apis.kubernetes.access_log import AccessLog
 from lichen.apis.kubernetes.channel import speaks_channels, tell_failure
 from lichen.apis.kubernetes.documents import Documents
 from lichen.apis.kubernetes.impersonation import asks_to_impersonate, impersonated
+from lichen.apis.kubernetes.processes import Processes
 from lichen.apis.kubernetes.request import AsgiApp, Message, Receive, Request, Scope, Send
 from lichen.apis.kubernetes.respond import send_error
 from lichen.apis.kubernetes.status import status_body
@@ -27,15 +28,17 @@ log = logging.getLogger(__name__)
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
 
 
-def create_app(kernel: Any, node_app: NodeApp) -> AsgiApp:
-    """The Kubernetes API over `kernel`. node_app(node's name) leads to that node's agent."""
-    return _App(kernel, node_app)
+def create_app(kernel: Any, node_app: NodeApp, processes: Processes | None = None) -> AsgiApp:
+    """The Kubernetes API over `kernel`. node_app(node's name) leads to that node's agent. processes: whose metrics are
+    shown beside this one's."""
+    return _App(kernel, node_app, processes)
 
 
 class _App:
-    def __init__(self, kernel: Any, node_app: NodeApp) -> None:
+    def __init__(self, kernel: Any, node_app: NodeApp, processes: Processes | None) -> None:
         self._kernel = kernel
         self._node_app = node_app
+        self._processes = processes
         self._documents = Documents(kernel.catalog, kernel.access)
         self._access = AccessLog()
 
@@ -63,8 +66,8 @@ class _App:
         caller = await self._caller(request)
         request.caller = caller
         path = request.path
-        if path == metrics.PATH:
-            await metrics.answer_metrics(request, self._kernel, caller)
+        if metrics.is_asked_for(path):
+            await metrics.answer_metrics(request, self._kernel, caller, self._processes)
             return
         if path.startswith(("/api/v1/", "/apis/")) and await answer(request, self._kernel, caller, self._node_app):
             return

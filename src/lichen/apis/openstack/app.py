@@ -20,9 +20,9 @@ from lichen.apis.openstack.request import NOBODY, Dialect, Request
 from lichen.apis.openstack.routing import Route, Router, Service
 from lichen.apis.openstack.services import SERVICES
 from lichen.model.errors import ApiError, BadRequest, Forbidden, InternalError, MethodNotAllowed, NotFound, Unauthorized
+from lichen.model.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 from lichen.model.state import Caller, Cloud
 from lichen.model.tracing import REQUEST_ID
-from lichen.runtime.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 
 log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
