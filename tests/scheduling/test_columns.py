@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.scheduling.columns import Columns
+import pytest
+
+from lichen.scheduling.columns import Columns, plain
 from lichen.scheduling.request import Request, pod_request, server_request
 
 
@@ -269,3 +271,19 @@ def test_nobody_gives_way_to_the_less_important_or_in_vain():
     put(made, "a", important("1", 5, cpu="2"))
     assert made.victims(pod_request(important("new", 5, cpu="2"))) == ("", [])
     assert made.victims(pod_request(important("new", 100, cpu="3"))) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        ("Insufficient cpu", "Insufficient cpu"),
+        ("node(s) had untolerated taint {dedicated: batch}", "node(s) had untolerated taint"),
+        (
+            "node(s) could not be judged by the workload's rules: x",
+            "node(s) could not be judged by the workload's rules",
+        ),
+        ("volume data has no node yet", "volume(s) had no node yet"),
+    ],
+)
+def test_a_reason_counts_without_the_names_in_it(reason: str, label: str):
+    assert plain(reason) == label

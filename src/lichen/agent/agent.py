@@ -33,6 +33,7 @@ from lichen.agent.topology import Topology
 from lichen.drivers.base import BlockDriver, GuestDriver, Listening, MountDriver, NetworkDriver, PodDriver, PortSpec
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
+from lichen.model.metrics import GUESTS, PODS, Values
 from lichen.model.state import State
 from lichen.planning.times import backoff
 from lichen.runtime.clock import Clock
@@ -131,13 +132,20 @@ class Agent:
             tasks = [asyncio.create_task(work) for work in (*self._pumps(), self._recorder.run())]
             await self._start()
             self.ready.set()
-            await asyncio.gather(*tasks)
-            await asyncio.Event().wait()
+            with GUESTS.reading(self._guests), PODS.reading(self._running_pods):
+                await asyncio.gather(*tasks)
+                await asyncio.Event().wait()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
+
+    def _guests(self) -> Values:
+        return [((self.name,), _running(self._shared.sources.servers_of(self.name)))]
+
+    def _running_pods(self) -> Values:
+        return [((self.name,), _running(self._shared.sources.pods_of(self.name)))]
 
     async def plug(self, pod_uid: str, netns: str) -> PortSpec | None:
         """For the CNI plugin: plug the pod's Port into `netns`. None: it has none. Temporary: not yet."""
@@ -210,6 +218,10 @@ class Agent:
         drivers = {id(driver): driver for driver in self.pods.drivers.values()}
         pumps = [_pump(driver.changes(), self.pods.pod_changed) for driver in drivers.values()]
         return [_pump(self.servers.driver.changes(), self.servers.guest_changed), *pumps]
+
+
+def _running(objects: list[Object]) -> int:
+    return sum((obj.get("status") or {}).get("phase") == "Running" for obj in objects)
 
 
 async def _pump(changes: AsyncIterator[str], tell: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import cast
 
+from lichen.agent.counting import counted
 from lichen.agent.reporting import patch_finalizers, patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
@@ -132,7 +133,8 @@ class NodeVolumes:
     async def _run(self, key: Key, obj: Object, steps: list[plan.Step]) -> None:
         try:
             for step in steps:
-                obj = await self._step(key, obj, step)
+                with counted("volume", step):
+                    obj = await self._step(key, obj, step)
         except (Permanent, Temporary) as error:
             typed = Volume.of(obj) if key[0] == Volume.KIND.plural else VolumeSnapshot.of(obj)
             if isinstance(error, Temporary):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+from lichen.agent.counting import counted
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, pod_spec
@@ -26,6 +27,7 @@ from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import LichenError, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of, revision_of, uid_of
+from lichen.model.metrics import STEP_FAILURES
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import Preconditions, State
 from lichen.planning import pod_steps as plan
@@ -241,11 +243,17 @@ class Pods:
             self._events.stopping(pod, stop.name)
         for step in steps:
             if not isinstance(step, plan.StopContainer):
-                pod = await self._step(key, pod, step)
+                with counted("pod", step):
+                    pod = await self._step(key, pod, step)
         driver = self.driver_of(pod)
         if stops and driver is not None:
-            await asyncio.gather(*(driver.stop_container(uid_of(pod), s.name, grace=s.grace) for s in stops))
+            await asyncio.gather(*(self._stop(driver, pod, stop) for stop in stops))
         return pod
+
+    @staticmethod
+    async def _stop(driver: PodDriver, pod: Object, step: plan.StopContainer) -> None:
+        with counted("pod", step):
+            await driver.stop_container(uid_of(pod), step.name, grace=step.grace)
 
     async def _step(self, key: Key, pod: Object, step: plan.PodStep) -> Object:
         """Carry out one step; the pod as it is then."""
@@ -274,6 +282,7 @@ class Pods:
         try:
             await driver.start_sandbox(pod_spec(pod, port_id, _runtime(pod), self._name_server(port)))
         except (Temporary, Permanent) as error:
+            STEP_FAILURES.add("pod", plan.StartSandbox.__name__)
             self._failed(pod, "", "FailedCreatePodSandBox", error)
         else:
             self._succeeded(uid_of(pod), "")
@@ -305,6 +314,7 @@ class Pods:
             await driver.remove_container(uid, step.name)
             await driver.start_container(sandbox, container, attempt=step.attempt)
         except (Temporary, Permanent) as error:
+            STEP_FAILURES.add("pod", type(step).__name__)
             self._failed(pod, step.name, reason, error)
         else:
             self._events.started(pod, step.name)

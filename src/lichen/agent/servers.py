@@ -11,6 +11,7 @@ from typing import cast
 
 from lichen.agent import metadata
 from lichen.agent.attachments import boots_from_volume
+from lichen.agent.counting import counted
 from lichen.agent.guest_spec import config_drive, hostname_of, secret_value, user_data_of, vendor_data
 from lichen.agent.networks import Networks
 from lichen.agent.reporting import patch_finalizers, patch_status, refer
@@ -184,7 +185,8 @@ class Servers:
         taps: dict[str, str] = {}
         try:
             for step in steps:
-                server = await self._step(key, server, step, ports, taps)
+                with counted("server", step):
+                    server = await self._step(key, server, step, ports, taps)
         except Permanent as error:
             log.warning("server %s/%s: %s: %s", *key, error.reason, error.message)
             typed = Server.of(server)

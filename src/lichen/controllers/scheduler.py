@@ -14,12 +14,13 @@ from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, NotFound
 from lichen.model.meta import find_condition, is_deleting, name_of, revision_of, with_condition
+from lichen.model.metrics import PLACEMENTS, REJECTIONS
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import EventType
 from lichen.planning.steps import Delete, Patch, Step
 from lichen.planning.workload import has_ended
 from lichen.runtime.events import Recorder
-from lichen.scheduling.columns import Columns, Placement
+from lichen.scheduling.columns import Columns, Placement, plain
 from lichen.scheduling.request import Request, pod_request, server_request
 
 log = logging.getLogger("lichen.scheduler")
@@ -81,6 +82,8 @@ class Scheduler:
             else:
                 self.refused[request.key] = request
                 failed.append((request, placement.sentence(len(self.columns))))
+                for reason in {plain(reason) for reason in placement.rejected}:
+                    REJECTIONS.add(request.key[0], reason)
         gate = asyncio.Semaphore(AT_ONCE)
         await self._preempt([request for request, _ in failed])
         await asyncio.gather(*(self._bind(gate, *one) for one in bound), *(self._refuse(gate, *one) for one in failed))
@@ -150,6 +153,7 @@ class Scheduler:
                 log.info("binding %s to %s: %s", "/".join(request.key), node, error)
                 await self._look_again(request)
             else:
+                PLACEMENTS.add(request.key[0])
                 if (obj := self._known(request.key)) is not None:
                     said = f"Successfully assigned {'/'.join(request.key[1:])} to {node}"
                     self.recorder.note(obj, "Scheduled", said)

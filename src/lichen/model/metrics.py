@@ -17,6 +17,7 @@ import msgspec
 Labels = tuple[str, ...]
 Values = Iterable[tuple[Labels, float]]
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 """The others that clients may send count as one, `other`."""
 
@@ -138,6 +139,36 @@ RECONCILES = Counter(
     "Objects that a controller looked at, by what came of it: success, retry, refused or error.",
     ("controller", "result"),
 )
+QUEUED = Gauge("lichen_queue_depth", "Objects that a controller is to look at now.", ("controller",))
+DELAYED = Gauge(
+    "lichen_queue_delayed",
+    "Objects that a controller looks at again after a while: to retry, or because something is due then.",
+    ("controller",),
+)
+LEADING = Gauge("lichen_leader", "1 for each lease by which this process leads.", ("lease",))
+PLACEMENTS = Counter("lichen_scheduler_placements_total", "Pods and servers that were given a node.", ("kind",))
+REJECTIONS = Counter(
+    "lichen_scheduler_rejections_total",
+    "Attempts that found no node, by every reason for which nodes were refused; one attempt may count for several.",
+    ("kind", "reason"),
+)
+STEPS = Counter(
+    "lichen_agent_steps_total",
+    "Steps that a node's agent began, by what they are about (pod, server or volume) and their type.",
+    ("about", "step"),
+)
+STEP_FAILURES = Counter(
+    "lichen_agent_step_failures_total", "Steps that a node's agent could not finish.", ("about", "step")
+)
+GUESTS = Gauge("lichen_node_guests", "Servers that run on a node.", ("node",))
+PODS = Gauge("lichen_node_pods", "Pods that run on a node.", ("node",))
+TOKENS = Counter("lichen_tokens_issued_total", "Tokens signed: user, service-account or system.", ("type",))
+COMMITS = Histogram(
+    "lichen_store_commit_duration_seconds",
+    "Seconds from handing a group of writes to the disk until they are durable.",
+    (),
+)
+COMMIT_SIZES = Histogram("lichen_store_commit_writes", "Writes that became durable together.", (), SIZES)
 STARTS = Counter(
     "lichen_process_starts_total",
     "How often the supervisor started each process of the cloud.",

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Permanent, Temporary
-from lichen.model.metrics import RECONCILES
+from lichen.model.metrics import DELAYED, QUEUED, RECONCILES, Values
 from lichen.model.state import EventType
 from lichen.runtime.cache import Key, key_of
 from lichen.runtime.clock import Clock
@@ -66,13 +66,20 @@ class Controller:
             await informer.synced()
         ends = [informer.subscribe(self._listener(mapper)) for informer, mapper in self._sources]
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
-                    group.create_task(self._work())
+            with QUEUED.reading(self._depth), DELAYED.reading(self._delayed):
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(self._workers):
+                        group.create_task(self._work())
         finally:
             for end in ends:
                 end()
             self._queue.close()
+
+    def _depth(self) -> Values:
+        return [((self.name,), len(self._queue))]
+
+    def _delayed(self) -> Values:
+        return [((self.name,), self._queue.delayed)]
 
     def _listener(self, mapper: Mapper) -> Callable[[EventType, Object, Object | None], None]:
         def listen(type_: EventType, obj: Object, old: Object | None) -> None:

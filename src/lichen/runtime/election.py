@@ -17,6 +17,7 @@ from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, ApiError, Conflict, NotFound
 from lichen.model.kind import new_object
 from lichen.model.meta import revision_of
+from lichen.model.metrics import LEADING
 from lichen.model.state import State
 from lichen.planning.times import rfc3339_micro
 from lichen.runtime.clock import Clock
@@ -74,7 +75,9 @@ class Election:
         while True:
             await self._acquire()
             log.info("%s leads %s", self.identity, self._name)
-            if await self._hold(lead):
+            with LEADING.reading(lambda: [((self._name,), 1.0)]):
+                ended = await self._hold(lead)
+            if ended:
                 return
             log.warning("%s lost %s", self.identity, self._name)
 

@@ -31,6 +31,11 @@ class WorkQueue(Generic[K]):
     def idle(self) -> bool:
         return self._schedule.idle
 
+    @property
+    def delayed(self) -> int:
+        """Keys that are due later."""
+        return self._schedule.delayed
+
     def add(self, key: K) -> None:
         self._schedule.add(key)
         self._wake()

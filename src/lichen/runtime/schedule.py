@@ -36,6 +36,11 @@ class Schedule(Generic[K]):
         return len(self._ready)
 
     @property
+    def delayed(self) -> int:
+        """Keys that are due later."""
+        return len(self._due)
+
+    @property
     def idle(self) -> bool:
         """Nothing is ready and nothing is in work."""
         return not self._ready and not self._in_work

@@ -7,6 +7,7 @@ what is left of a placement is arithmetic on arrays.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -37,6 +38,13 @@ _TOLERATE_ALL = b'[{"operator":"Exists"}]'
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+def plain(reason: str) -> str:
+    """A reason without the names in it, of which there is no end: a metric's label."""
+    if reason.startswith("volume "):
+        return "volume(s) had no node yet"
+    return re.split(r" \{|: ", reason, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)

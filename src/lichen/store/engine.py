@@ -9,6 +9,7 @@ fails with it and nothing has changed.
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from lichen.model.errors import ApiError, Expired, Unavailable
 from lichen.model.kind import Kind
+from lichen.model.metrics import COMMIT_SIZES, COMMITS
 from lichen.store.journal import Batch, Loaded, Row, Writer
 from lichen.store.table import Entry, Record, Table, TableKey, key_of, table_key
 from lichen.store.watching import Watcher, publish
@@ -60,6 +62,7 @@ class Engine:
         self._flying: list[tuple[Row, asyncio.Future[None]]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flush_planned = False
+        self._submitted = 0.0
         self._progress_timer: asyncio.TimerHandle | None = None
         self._writer: Writer | None = None
         self._durable = durable
@@ -89,6 +92,15 @@ class Engine:
     def sizes(self) -> dict[TableKey, int]:
         """How many objects there are of each kind that has any."""
         return {key: len(self._tables[key].entries) for key in self.resources()}
+
+    def watchers(self) -> dict[TableKey, int]:
+        """How many watch each kind that is watched."""
+        counts = {key: sum(map(len, table.watchers.values())) for key, table in self._tables.items() if table.watchers}
+        return {key: count for key, count in counts.items() if count}
+
+    def disk_bytes(self) -> int:
+        """What the store takes on the disk."""
+        return 0
 
     def load(self, loaded: Loaded) -> None:
         """Take over what a journal holds."""
@@ -197,6 +209,7 @@ class Engine:
         garbage: list[int] = []
         if len(self._garbage) >= GARBAGE_BATCH:
             garbage, self._garbage = self._garbage, []
+        self._submitted = time.perf_counter()
         self._writer.submit(Batch([row for row, _ in self._flying], garbage, self._compacted))
 
     def _committed(self, batch: Batch, error: ApiError | None) -> None:
@@ -205,6 +218,8 @@ class Engine:
             self._garbage = batch.garbage + self._garbage
             self._fail_all(flown, error)
         else:
+            COMMITS.observe(time.perf_counter() - self._submitted)
+            COMMIT_SIZES.observe(len(flown))
             self._publish(batch.rows)
             for _, future in flown:
                 if not future.done():

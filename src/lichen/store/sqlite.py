@@ -137,6 +137,8 @@ class SqliteJournal:
 class SqliteStore(Store):
     """State on a file: whatever was answered survives a crash of the process or of the machine."""
 
+    _path: Path
+
     @classmethod
     async def open(
         cls,
@@ -150,9 +152,15 @@ class SqliteStore(Store):
         """Open or make the store in `path`. max_bytes bounds the file (0: the disk does). StoreError."""
         journal, loaded = await asyncio.to_thread(_opened, Path(path), sealer, max_bytes)
         store = cls(window, durable=True, watch_buffer=watch_buffer)
+        store._path = Path(path)
         store.load(loaded)
         store.start(Writer(journal, store._committed))
         return store
+
+    def disk_bytes(self) -> int:
+        """The file's, and its write-ahead log's."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _opened(path: Path, sealer: Sealer | None, max_bytes: int) -> tuple[SqliteJournal, Loaded]:

@@ -29,6 +29,8 @@ def gauges(store: Any) -> tuple[Gauge, ...]:
 
     return (
         Gauge("lichen_store_revision", "The newest revision of the store.", (), [lambda: [((), store.revision)]]),
+        Gauge("lichen_store_bytes", "What the store takes on the disk.", (), [lambda: [((), store.disk_bytes())]]),
+        Gauge("lichen_watchers", "Watches that are open.", ("group", "resource"), [lambda: store.watchers().items()]),
         Gauge("lichen_store_objects", "Objects in the store.", ("group", "resource"), [lambda: store.sizes().items()]),
     )
 

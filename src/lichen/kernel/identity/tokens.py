@@ -19,6 +19,7 @@ import msgspec
 from lichen.kernel.access import Clock
 from lichen.kernel.identity.keyring import Keyring
 from lichen.model.errors import Unauthorized
+from lichen.model.metrics import TOKENS
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUDIENCE = ISSUER
@@ -68,6 +69,7 @@ class Tokens:
 
     def sign(self, claims: Claims) -> str:
         """The token. What we sign we need not verify again."""
+        TOKENS.add(claims.lichen)
         key_id, private = self._keys.signing
         payload: dict[str, Any] = msgspec.to_builtins(claims)
         token = jwt.encode({"iss": ISSUER, **payload}, private, algorithm="ES256", headers={"kid": key_id})
