@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from lichen.drivers.fake.faults import KEY
 from lichen.kinds.builtin import CONFIG_MAP, POD, SECRET
 from lichen.model.data import Object
+from lichen.model.errors import Forbidden
 from lichen.model.meta import uid_of
 from tests.agent.world import World, a_pod, an_object, run_pod
 
@@ -118,6 +120,22 @@ async def test_a_deleted_pod_is_stopped_and_let_go(world: World):
 
 async def test_a_pod_that_is_gone_at_once_is_cleared_away(world: World):
     await run_pod(world, a_pod())
+    await world.store.delete(POD, "web", "demo")
+    async with asyncio.timeout(5):
+        while world.machine.pods:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_pod_whose_name_was_taken_by_one_of_another_node_is_cleared_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """A node is not shown that other pod: it is told no more than that it is none of its own."""
+    await run_pod(world, a_pod())
+
+    async def forbidden(*_: Any) -> Object:
+        raise Forbidden("nothing that is bound to node-1 needs it")
+
+    monkeypatch.setattr(world.store, "get", forbidden)
     await world.store.delete(POD, "web", "demo")
     async with asyncio.timeout(5):
         while world.machine.pods:  # noqa: ASYNC110

@@ -25,7 +25,7 @@ from lichen.agent.workers import Workers
 from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver, PodState, PortSpec, Reachable
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
-from lichen.model.errors import LichenError, NotFound, Permanent, Temporary
+from lichen.model.errors import Forbidden, LichenError, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of, revision_of, uid_of
 from lichen.model.metrics import STEP_FAILURES
 from lichen.model.names import SYSTEM_NAMESPACE
@@ -390,7 +390,7 @@ class Pods:
         """Whether no Pod with this uid is bound to this node, asked afresh."""
         try:
             pod = await self._state.get(POD, name, namespace)
-        except NotFound:
+        except (NotFound, Forbidden):  # a node is shown the pods that are bound to it, and no others
             return True
         except LichenError:
             return False

@@ -49,7 +49,7 @@ class Sources:
         here = f"spec.node={node}" if node else ""
         self.volumes = informer(Volume.KIND, here)
         self.snapshots = informer(VolumeSnapshot.KIND, here)
-        self.attachments = informer(VolumeAttachment.KIND)  # a volume's node must know of its users on other nodes
+        self.attachments = informer(VolumeAttachment.KIND, here)
         self.claims = informer(PERSISTENT_VOLUME_CLAIM)
         self.persistent = informer(PERSISTENT_VOLUME)
         self._index()

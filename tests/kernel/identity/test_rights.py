@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from lichen.agent.sources import Sources
 from lichen.kinds import builtin
 from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT
 from lichen.kinds.compute.flavor import Flavor
@@ -363,6 +364,16 @@ async def test_reviews_answer_as_the_authorizer_would(world: World):
     wanted = {"verb": "list", "resource": "services"}
     answer = await world.ask(await world.admin(), builtin.SUBJECT_ACCESS_REVIEW, {**node, "resourceAttributes": wanted})
     assert answer["status"]["allowed"] is True
+
+
+async def test_a_nodes_agent_watches_only_what_its_credential_lets_it_watch(world: World):
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    sources = Sources(world.kernel.acting(await world.kernel.authenticate(token)), "n1")
+    try:
+        async with asyncio.timeout(10):
+            await sources.start()
+    finally:
+        await sources.close()
 
 
 async def test_a_node_gets_tokens_for_its_own_pods_only(world: World):
