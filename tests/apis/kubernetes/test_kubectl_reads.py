@@ -84,9 +84,8 @@ async def test_discovery_and_versions(kubectl: Kubectl) -> None:
     assert "Server" in rows["servers"]
     assert "deploy" in rows["deployments"]
     assert "lichen" in rows["servers"].split()[-1]
-    assert (
-        await kubectl.ok("api-resources", "--api-group=image.lichen.dev", "-o", "name") == "images.image.lichen.dev\n"
-    )
+    named = await kubectl.ok("api-resources", "--api-group=image.lichen.dev", "-o", "name")
+    assert named.split() == ["images.image.lichen.dev", "imageshares.image.lichen.dev"]
 
 
 @pytest.mark.parametrize(
