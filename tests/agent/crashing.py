@@ -31,7 +31,7 @@ from tests.agent.world import FAST
 from tests.controllers.world import DEMO, Cloud
 from tests.kernel.helpers import a_kernel
 
-READS = {"discover", "discover_routers", "images", "space", "console", "reach", "exec", "dial", "get", "list"}
+READS = {"discover", "discover_routers", "images", "space", "console", "reach", "exec", "talk", "dial", "get", "list"}
 UNTOLD = (EVENT, LEASE, NODE)
 """What the agent writes about itself: when, is chance."""
 

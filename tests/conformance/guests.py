@@ -16,11 +16,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
-from lichen.drivers.base import GuestDisk, GuestDriver, GuestPower, GuestSpec, Speaking
+from lichen.drivers.base import Exec, GuestDisk, GuestDriver, GuestPower, GuestSpec, Speaking
 from lichen.model.errors import Permanent
 
 DEADLINE = 120.0
@@ -114,6 +114,26 @@ async def listening(guests: GuestDriver) -> AsyncIterator[Callable[[str], Awaita
         yield wait_for
     finally:
         task.cancel()
+
+
+async def asked_to_log_in(bench: GuestBench, **changes: object) -> GuestSpec:
+    """A guest that listens: what is typed before it asks is thrown away."""
+    guest = await running(bench, **changes)
+    async with asyncio.timeout(DEADLINE):
+        while b"login:" not in await bench.guests.console(guest.id):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return guest
+
+
+async def hears(talk: Exec, what: bytes) -> None:
+    """Listen until it has been said."""
+    said = b""
+    async with asyncio.timeout(DEADLINE):
+        async for _, data in talk.output:
+            said += data
+            if what in said:
+                return
+    raise AssertionError(f"{what!r} was never said: {said!r}")
 
 
 class GuestConformance:
@@ -286,6 +306,30 @@ class GuestConformance:
         await bench.guests.stop("11111111-0000-0000-0000-000000000000", grace=0)
         await bench.guests.remove("11111111-0000-0000-0000-000000000000")
         assert await bench.guests.discover() == {}
+
+    async def test_two_talk_on_a_console_and_each_hears_what_the_other_types(self, bench: GuestBench) -> None:
+        assert isinstance(bench.guests, Speaking)
+        guest = await asked_to_log_in(bench)
+        one, other = await bench.guests.talk(guest.id), await bench.guests.talk(guest.id)
+        one.stdin(b"pebble")
+        await hears(other, b"pebble")
+        await hears(one, b"pebble")
+        one.kill()
+        again = await bench.guests.talk(guest.id)
+        again.stdin(b"boulder")
+        await hears(other, b"boulder")
+        assert b"boulder" in await bench.guests.console(guest.id)
+
+    async def test_a_talk_ends_with_the_guest_and_none_begins_when_it_is_off(self, bench: GuestBench) -> None:
+        assert isinstance(bench.guests, Speaking)
+        guest = await running(bench)
+        talk = await bench.guests.talk(guest.id)
+        await bench.guests.stop(guest.id, grace=0)
+        async with asyncio.timeout(DEADLINE):
+            assert b"never said" not in b"".join([data async for _, data in talk.output])
+            assert await cast(Awaitable[int], talk.wait()) == 0
+        with pytest.raises(Permanent):
+            await bench.guests.talk(guest.id)
 
     async def test_a_volume_comes_into_a_running_guest_stays_over_resets_and_leaves(self, bench: GuestBench) -> None:
         guest = await running(bench)

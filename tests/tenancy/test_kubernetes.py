@@ -153,6 +153,7 @@ SOCKETS = (
     "/api/v1/namespaces/kestrel/pods/kestrel-pod/portforward?ports=80",
     "/api/v1/namespaces/kestrel/pods/kestrel-pod/log?follow=true",
     "/apis/compute.lichen.dev/v1/namespaces/kestrel/servers/kestrel-server/log",
+    "/apis/compute.lichen.dev/v1/namespaces/kestrel/servers/kestrel-server/attach",
     "/api/v1/namespaces/kestrel/secrets?watch=1", "/api/v1/secrets?watch=1", "/api/v1/namespaces/kestrel/pods?watch=1",
     "/apis/compute.lichen.dev/v1/servers?watch=1", "/api/v1/namespaces/kestrel/pods/kestrel-pod/proxy/",
     "/api/v1/nodes/node-1/proxy/", "/api/v1/namespaces/kestrel/services/kestrel-service/proxy/",

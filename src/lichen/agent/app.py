@@ -7,6 +7,7 @@ WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tt
 WS  /pods/{namespace}/{name}/{container}/attach
 WS  /pods/{namespace}/{name}/portforward
 GET /servers/{namespace}/{name}/log?tail=&follow
+WS  /servers/{namespace}/{name}/attach
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from lichen.runtime.clock import Clock
 
 Scope = MutableMapping[str, Any]
 Query = dict[str, list[str]]
+Session = Callable[[Receive, Send], Awaitable[None]]
 
 
 class NodeApp:
@@ -87,14 +89,12 @@ class NodeApp:
         if len(parts) == 4 and parts[0] == "pods" and parts[3] == "portforward":
             await self._forward(scope, parts[1], parts[2], receive, send)
             return
-        if len(parts) != 5 or parts[0] != "pods" or parts[4] not in ("exec", "attach"):
-            raise NotFound(f"the node has no page {scope['path']}")
         protocol = protocol_of(list(scope.get("subprotocols") or []))
         if protocol is None:
             raise BadRequest("the WebSocket must offer v5.channel.k8s.io or v4.channel.k8s.io")
         await receive()
         try:
-            serve = await self._session(parts, query)
+            serve = await self._session(scope, parts, query)
         except (ApiError, Temporary, Permanent) as error:
             # A client whose handshake is refused does not show why: what is said on the socket is shown.
             await send({"type": "websocket.accept", "subprotocol": protocol})
@@ -103,17 +103,37 @@ class NodeApp:
         await send({"type": "websocket.accept", "subprotocol": protocol})
         await serve(receive, send)
 
-    async def _session(self, parts: list[str], query: Query) -> Callable[[Receive, Send], Awaitable[None]]:
+    async def _session(self, scope: Scope, parts: list[str], query: Query) -> Session:
         """What serves an exec or an attach once its socket is accepted. ApiError, Temporary, Permanent."""
-        pod, driver, state = await self._running(*parts[1:4])
+        match parts:
+            case ["pods", namespace, name, container, "exec"]:
+                return await self._exec(namespace, name, container, query)
+            case ["pods", namespace, name, container, "attach"]:
+                return await self._attach(namespace, name, container, query)
+            case ["servers", namespace, name, "attach"]:
+                return await self._talk(namespace, name)
+            case _:
+                raise NotFound(f"the node has no page {scope['path']}")
+
+    async def _attach(self, namespace: str, name: str, container: str, query: Query) -> Session:
+        pod, driver, state = await self._running(namespace, name, container)
+        if not _flag(query, "stdin"):
+            options = LogOptions(follow=True, tail=0)
+            return partial(serve_output, self._follow(pod, driver, state, state.attempt, options))
+        if not isinstance(driver, Attachable):
+            raise BadRequest(f"container {state.name} has no input: its runtime gives it none")
+        joined = await driver.attach(uid_of(pod), state.name)
+        return partial(serve_exec, joined, stdout=_flag(query, "stdout"), stderr=_flag(query, "stderr"))
+
+    async def _talk(self, namespace: str, name: str) -> Session:
+        server, driver = self._server(namespace, name), self._servers.driver
+        if not isinstance(driver, Speaking):
+            raise BadRequest(f"the console of server {name} takes no input: its engine gives it none")
+        return partial(serve_exec, await driver.talk(server["spec"]["id"]), stdout=True, stderr=False)
+
+    async def _exec(self, namespace: str, name: str, container: str, query: Query) -> Session:
+        pod, driver, state = await self._running(namespace, name, container)
         stdout, stderr = _flag(query, "stdout"), _flag(query, "stderr")
-        if parts[4] == "attach":
-            if not _flag(query, "stdin"):
-                options = LogOptions(follow=True, tail=0)
-                return partial(serve_output, self._follow(pod, driver, state, state.attempt, options))
-            if not isinstance(driver, Attachable):
-                raise BadRequest(f"container {state.name} has no input: its runtime gives it none")
-            return partial(serve_exec, await driver.attach(uid_of(pod), state.name), stdout=stdout, stderr=stderr)
         command, tty = tuple(query.get("command") or ()), _flag(query, "tty")
         if not command:
             raise BadRequest("you must specify at least 1 command for the container")
@@ -160,9 +180,7 @@ class NodeApp:
                 yield chunk
 
     async def _console(self, namespace: str, name: str, query: Query, receive: Receive, send: Send) -> None:
-        server = self._sources.servers.get(name, namespace)
-        if server is None or not self._servers.is_mine(server):
-            raise NotFound(f'servers "{name}" not found on this node', kind="servers", name=name)
+        server = self._server(namespace, name)
         tail = query.get("tail", ["0"])[-1] or "0"
         if not tail.isdigit():
             raise BadRequest(f"tail must be a number of at least 0, not {tail!r}")
@@ -171,6 +189,12 @@ class NodeApp:
             await _stream(send, receive, follow_console(driver, guest, int(tail)))
         else:
             await _answer(send, await driver.console(guest, tail=int(tail)))
+
+    def _server(self, namespace: str, name: str) -> Object:
+        server = self._sources.servers.get(name, namespace)
+        if server is None or not self._servers.is_mine(server):
+            raise NotFound(f'servers "{name}" not found on this node', kind="servers", name=name)
+        return server
 
     async def _container(
         self, namespace: str, name: str, container: str

@@ -74,6 +74,17 @@ def choose(found: Iterable[Object], name: str) -> list[Object]:
     return []
 
 
+def the_one(found: Iterable[Object], kind: Kind, name: str, namespace: str) -> Object:
+    """CommandError: there is none, or it may be any of several."""
+    chosen = choose(found, name)
+    if not chosen:
+        raise CommandError(f"there is no {kind.kind.lower()} {name!r}{f' in {namespace}' if namespace else ''}")
+    if len(chosen) > 1:
+        every = ", ".join(f"{namespace_of(o)}/{name_of(o)}".lstrip("/") for o in chosen)
+        raise CommandError(f"{name!r} may be any of {every}: say which, with -n NAMESPACE or by id")
+    return chosen[0]
+
+
 def _handles(obj: Object) -> tuple[Any, ...]:
     return (name_of(obj),)
 
@@ -97,13 +108,8 @@ async def _explain(cloud: LocalCloud, token: str, kind: Kind, name: str, namespa
     async with RemoteCloud(cloud.kubernetes_url, token=token, ca_file=cloud.ca_file) as remote:
         state = remote.acting(Caller(name="admin", token=token))
         where = (namespace or None) if kind.namespaced else None
-        found = choose(await _list(state, kind, where), name)
-        if not found:
-            raise CommandError(f"there is no {kind.kind.lower()} {name!r}{f' in {namespace}' if namespace else ''}")
-        if len(found) > 1:
-            every = ", ".join(f"{namespace_of(o)}/{name_of(o)}".lstrip("/") for o in found)
-            raise CommandError(f"{name!r} may be any of {every}: say which, with -n NAMESPACE or by id")
-        return chain_of(*await _around(state, kind, found[0]))
+        found = the_one(await list_all(state, kind, where), kind, name, namespace)
+        return chain_of(*await _around(state, kind, found))
 
 
 async def _around(state: State, kind: Kind, obj: Object) -> tuple[Object, World]:
@@ -113,12 +119,13 @@ async def _around(state: State, kind: Kind, obj: Object) -> tuple[Object, World]
     if space:
         wanted += [(resource, space) for resource in (*BESIDE, "events")]
     kinds = {known.resource: known for known in all_kinds()}
-    pages = await asyncio.gather(*(_list(state, kinds[resource], where) for resource, where in wanted))
+    pages = await asyncio.gather(*(list_all(state, kinds[resource], where) for resource, where in wanted))
     *rest, events = pages if space else [*pages, []]
     others = [other for page in rest for other in page if uid_of(other) != uid_of(obj)]
     return obj, World([obj, *others], events)
 
 
-async def _list(state: State, kind: Kind, namespace: str | None) -> list[Object]:
+async def list_all(state: State, kind: Kind, namespace: str | None) -> list[Object]:
+    """All objects of a kind, each with its kind's name."""
     page = await state.list(kind, namespace)
     return [{"apiVersion": kind.api_version, "kind": kind.kind, **obj} for obj in page.items]

@@ -44,6 +44,12 @@ def build_parser() -> argparse.ArgumentParser:
     _data_dir(explain)
     explain.set_defaults(run="lichen.cli.explain:explain")
 
+    console = commands.add_parser("console", help="talk to a server on its serial console, in this terminal")
+    console.add_argument("server", metavar="SERVER", help="its name or id")
+    console.add_argument("-n", "--namespace", default="", metavar="NS", help="its project (default: any that has it)")
+    _data_dir(console)
+    console.set_defaults(run="lichen.cli.console:console")
+
     demo = commands.add_parser("demo", help="first light: a VM and two pods on one network, killed and healed")
     _data_dir(demo)
     demo.set_defaults(run="lichen.cli.demo:demo")

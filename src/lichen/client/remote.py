@@ -9,9 +9,11 @@ async with RemoteCloud("https://127.0.0.1:6443", token_file=path, ca_file=ca) as
 from __future__ import annotations
 
 import ssl
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self
 
+from lichen.client.channels import Channels
 from lichen.client.state import RemoteState
 from lichen.client.transport import PATIENCE, Transport, tls_context
 from lichen.kinds.builtin import SELF_SUBJECT_REVIEW
@@ -81,6 +83,10 @@ class RemoteCloud:
         if not path.startswith("/"):
             raise NotFound(f"{path!r} is not a path")
         return (await self._transport.request("GET", path, token=caller.token, accept="*/*")).body
+
+    def attach(self, caller: Caller, path: str) -> AbstractAsyncContextManager[Channels]:
+        """The streams behind `path`, an exec or attach subresource with its query. ApiError."""
+        return self._transport.channels(path, token=caller.token)
 
     async def close(self) -> None:
         await self._transport.close()

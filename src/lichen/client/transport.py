@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
+from lichen.client.channels import PROTOCOL, Channels
 from lichen.client.errors import error_from
 from lichen.model.errors import Unavailable
 from lichen.model.tracing import AUDIT_ID, REQUEST_ID
@@ -80,6 +81,19 @@ class Transport:
                 if response.status >= 400:
                     raise error_from(response.status, await response.read())
                 yield response.content
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"{self._base}: {error or type(error).__name__}") from error
+
+    @asynccontextmanager
+    async def channels(self, path: str, *, token: str = "") -> AsyncIterator[Channels]:
+        """A remote-command WebSocket. ApiError: refused; Unavailable."""
+        headers = _headers(token, "application/json", "")
+        self._session = self._session or self._connect()
+        try:
+            async with self._session.ws_connect(self._base + path, headers=headers, protocols=(PROTOCOL,)) as socket:
+                yield Channels(socket)
+        except aiohttp.WSServerHandshakeError as error:
+            raise error_from(error.status, b"") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{self._base}: {error or type(error).__name__}") from error
 

@@ -41,12 +41,12 @@ from lichen.drivers.base.pods import (
     ContainerSpec,
     ContainerState,
     Dialable,
-    Exec,
     Mount,
     PodDriver,
     PodSpec,
     PodState,
 )
+from lichen.drivers.base.streams import Exec
 from lichen.drivers.base.volumes import (
     BlockDriver,
     Blocks,

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from lichen.drivers.base.streams import Exec
+
 
 class GuestPower(StrEnum):
     RUNNING = "Running"
@@ -155,9 +157,14 @@ class GuestDriver(Protocol):
 
 @runtime_checkable
 class Speaking(GuestDriver, Protocol):
-    """Optional, of a GuestDriver: consoles can be followed."""
+    """Optional, of a GuestDriver: consoles can be followed and typed on."""
 
     def console_grows(self, guest_id: str, grown: asyncio.Event) -> AbstractContextManager[object]:
         """While the block lasts, `grown` is set whenever the guest may have written on its console. OSError: it has
         none yet."""
+        ...
+
+    async def talk(self, guest_id: str) -> Exec:
+        """The serial line of a running guest: what it says from now on, and what is typed. Any number may talk at once.
+        `kill` lets go, `wait` is over with the guest's process and always 0. Permanent NotRunning."""
         ...

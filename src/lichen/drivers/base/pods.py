@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from lichen.drivers.base.streams import Exec
 
 
 class ContainerPhase(StrEnum):
@@ -96,17 +98,6 @@ class PodState:
     sandbox_id: str = ""
     ips: tuple[str, ...] = ()
     containers: tuple[ContainerState, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Exec:
-    """A running command inside a container: bytes in, bytes out, an exit code."""
-
-    stdin: Callable[[bytes | None], None]  # None closes it
-    output: AsyncIterator[tuple[int, bytes]]  # (1 stdout | 2 stderr, data), ends when the command ends
-    resize: Callable[[int, int], None]  # columns, rows
-    wait: Callable[[], object]  # awaitable of the exit code
-    kill: Callable[[], None]
 
 
 @runtime_checkable

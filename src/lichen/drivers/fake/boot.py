@@ -15,7 +15,7 @@ def boot_log(guest: GuestSpec, started: float, ended: float | None, now: float, 
     script = _script(guest, boot)
     lines = [f"[{at:12.6f}] {words}" for at, words in script if at <= until]
     if len(lines) == len(script):
-        lines += ["", f"{_hostname(guest)} login:"]
+        lines += ["", f"{hostname_of(guest)} login:"]
     return lines
 
 
@@ -28,12 +28,12 @@ def _script(guest: GuestSpec, boot: float) -> list[tuple[float, str]]:
         *(f"virtio_net virtio{n}: MAC {nic.mac} on {nic.tap}" for n, nic in enumerate(guest.nics)),
         "Run /sbin/init as init process",
         f"config drive: {len(guest.files)} files",
-        f"hostname set to {_hostname(guest)}",
+        f"hostname set to {hostname_of(guest)}",
     ]
     return [(boot * n / len(words), line) for n, line in enumerate(words, start=1)]
 
 
-def _hostname(guest: GuestSpec) -> str:
+def hostname_of(guest: GuestSpec) -> str:
     try:
         meta = msgspec.json.decode(guest.files.get(META_DATA, b"{}"))
     except msgspec.DecodeError:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lichen.drivers.base import GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
+from lichen.drivers.base import Exec, GuestDisk, GuestNic, GuestPower, GuestSpec, GuestState
 from lichen.drivers.fake.blocks import FakePool
-from lichen.drivers.fake.boot import boot_log
+from lichen.drivers.fake.boot import boot_log, hostname_of
+from lichen.drivers.fake.console import FakeConsole
 from lichen.drivers.fake.faults import Fault, guest_fault
 from lichen.drivers.fake.machine import Changes, FakeGuest, FakeMachine
+from lichen.drivers.fake.shell import Shell
 from lichen.model.errors import Permanent
 
 LINES = 10
@@ -159,7 +161,8 @@ class FakeGuests:
             return b""
         now, boot = self._machine.clock.now(), self._machine.timing.boot
         lines = [line for run in guest.runs for line in boot_log(guest.spec, run[0], run[1], now, boot)]
-        return "".join(f"{line}\n" for line in (lines[-tail:] if tail > 0 else lines)).encode()
+        text = "".join(f"{line}\n" for line in lines).encode() + (guest.console.said if guest.console else b"")
+        return b"".join(text.splitlines(keepends=True)[-tail:]) if tail > 0 else text
 
     @contextmanager
     def console_grows(self, guest_id: str, grown: asyncio.Event) -> Iterator[None]:
@@ -169,6 +172,16 @@ class FakeGuests:
             yield
         finally:
             speaking.cancel()
+
+    async def talk(self, guest_id: str) -> Exec:
+        guest = self._machine.guests.get(guest_id)
+        if guest is None or not _is_on(guest):
+            raise Permanent("NotRunning", "The server does not run: there is nobody to talk to (simulated).")
+        if guest.console is None:
+            host = hostname_of(guest.spec)
+            guest.console = FakeConsole(Shell(self._machine.clock, host, {"HOSTNAME": host, "HOME": "/root"}))
+            guest.talking = self._machine.later(guest.console.run())
+        return guest.console.line.join()
 
     async def _speak(self, grown: asyncio.Event) -> None:
         while True:
@@ -260,6 +273,9 @@ def _check(image: Path, format: str) -> None:
 
 def _end(guest: FakeGuest, power: GuestPower, now: float) -> None:
     """End the run, if one goes on; how an ended one ended is forgotten when the guest is stopped on purpose."""
+    if guest.talking is not None:
+        guest.talking.cancel()
+        guest.talking = guest.console = None
     if guest.runs and guest.runs[-1][1] is None:
         guest.runs[-1] = (guest.runs[-1][0], now)
     guest.power = power

@@ -22,6 +22,7 @@ from lichen.drivers.base import (
 )
 
 if TYPE_CHECKING:
+    from lichen.drivers.fake.console import FakeConsole
     from lichen.drivers.fake.containers import FakeContainer
 
 
@@ -55,6 +56,8 @@ class FakeGuest:
     runs: list[tuple[float, float | None]] = field(default_factory=list)
     nics: list[GuestNic] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
+    console: FakeConsole | None = None
+    talking: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)

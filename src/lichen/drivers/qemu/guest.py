@@ -18,6 +18,7 @@ from lichen.drivers.qemu.disk import DISK, create_rescue, create_root, drop_resc
 from lichen.drivers.qemu.launch import QMP, Engine, complaint, launch, relaunch
 from lichen.drivers.qemu.monitor import Monitor
 from lichen.drivers.qemu.record import Asked, Record, load, save
+from lichen.drivers.qemu.serial import SOCKET, Serial
 from lichen.model.errors import Permanent, Temporary
 
 QUIT_TIMEOUT = 10.0
@@ -40,6 +41,7 @@ class Guest:
         self._capturing = asyncio.Lock()
         self._watch: pidfd.Watch | None = None
         self._monitor: Monitor | None = None
+        self.serial = Serial(run / SOCKET)
         self._powered_off = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -254,6 +256,7 @@ class Guest:
         if self._watch:
             self._watch.close()
         self._watch = None
+        self.serial.release()
         await self._hang_up()
 
     # --- parts ---

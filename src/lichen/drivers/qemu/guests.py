@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lichen.drivers import cgroups
-from lichen.drivers.base import GuestDisk, GuestNic, GuestSpec, GuestState
+from lichen.drivers.base import Exec, GuestDisk, GuestNic, GuestSpec, GuestState
 from lichen.drivers.inotify import FileWatch
 from lichen.drivers.qemu import console
 from lichen.drivers.qemu.guest import Guest
@@ -108,6 +108,9 @@ class QemuGuests:
 
     def console_grows(self, guest_id: str, grown: asyncio.Event) -> AbstractContextManager[object]:
         return FileWatch(self._guest(guest_id).state_dir, grown)
+
+    async def talk(self, guest_id: str) -> Exec:
+        return await self._guest(guest_id).serial.join()
 
     def changes(self) -> AsyncIterator[str]:
         queue: asyncio.Queue[str | None] = asyncio.Queue()

@@ -68,7 +68,7 @@ class ServerAddress(Data):
     type: str = field("fixed or floating.", default="fixed")
 
 
-@kind("servers", group="compute", short=("srv",), subresources=("status", "log"))
+@kind("servers", group="compute", short=("srv",), subresources=("status", "log", "attach"))
 class Server(Resource):
     """A virtual machine.
 

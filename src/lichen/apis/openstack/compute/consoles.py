@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""remote-consoles: graphical and serial ones are not offered, which is said in words."""
+"""remote-consoles: none has a URL of its own, which is said in words."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ async def create_console(req: Request, id: str) -> Reply:
         raise BadRequest(f"Invalid input for field/attribute type: {wanted.type[:40]} of {wanted.protocol[:40]}.")
     await find(req, id)
     raise BadRequest(
-        f"Unavailable console type {wanted.type}: this cloud keeps what a server's serial console says; "
-        "`openstack console log show` shows it."
+        f"Unavailable console type {wanted.type}: a server has a serial console, which `openstack console log show` "
+        "shows; the dashboard and `lichen console` talk to it."
     )
 
 
