@@ -153,6 +153,19 @@ def test_a_server_is_stopped_started_and_deleted_by_buttons_and_shows_its_consol
     assert not any("lamp" in label for label in demo.labels("server"))
 
 
+def test_one_types_on_a_servers_console_and_reads_what_it_answers(cloud: Here, demo: Page):
+    apply(cloud, a_server("parlour", "cluster"))
+    demo.press("server parlour, Running")
+    demo.until_says("parlour login:", ".panel .screen")
+    screen = demo.find(".panel .screen pre")
+    screen.send_keys("echo a pebbl", Keys.BACKSPACE, "le and a stone", Keys.ENTER)
+    demo.until_says("\na pebble and a stone", ".panel .screen")
+    demo.click("Stop")
+    until_labelled(demo, "server", "server parlour, Stopped")
+    assert "type" not in demo.find(".panel .output").text
+    cloud.kubectl_ok("-n", "demo", "delete", "server", "parlour")
+
+
 def test_a_refused_press_of_a_button_says_why(cloud: Here, demo: Page):
     apply(cloud, a_server("bolted", "cluster"))
     demo.press("server bolted, Running")

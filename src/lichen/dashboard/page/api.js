@@ -64,9 +64,9 @@ export class Api {
   }
 
   /** A WebSocket on the API. A browser lets a page set no header on it: the token is among the subprotocols. */
-  socket(path) {
+  socket(path, protocol = "watch.k8s.io") {
     const borne = btoa(this.token).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    return new WebSocket(`wss://${location.host}${path}`, [`base64url.bearer.authorization.k8s.io.${borne}`, "watch.k8s.io"]);
+    return new WebSocket(`wss://${location.host}${path}`, [`base64url.bearer.authorization.k8s.io.${borne}`, protocol]);
   }
 }
 

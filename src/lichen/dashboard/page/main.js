@@ -91,6 +91,7 @@ class Page {
   }
 
   key(event) {
+    if (event.defaultPrevented) return; // typed on a console
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     if (event.key === "Escape") typing ? event.target.blur() : this.panel.close();
     if (event.key === "/" && !typing) {

@@ -3,10 +3,11 @@
 
 import { pathOf } from "./api.js";
 import { h } from "./dom.js";
+import { Typing, rubbedOut, sentBy } from "./typing.js";
 
 const LINES = 300;
 const MOST = 200_000; // characters that are kept
-const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
+const CONTROL = /\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]/g;
 
 const statusesOf = (pod) => pod.status?.containerStatuses || [];
 /** What changes when a thing that had said all may say more. */
@@ -23,6 +24,9 @@ export class Output {
     Object.assign(this, { api, redraw, obj: null, note: "", container: "" });
     this.pre = document.createElement("pre");
     this.pre.tabIndex = 0; // it scrolls: the keyboard must reach it
+    this.typing = new Typing(api, (words) => this.say(words));
+    this.pre.addEventListener("keydown", (event) => this.typed(event, sentBy(event, String(getSelection()))));
+    this.pre.addEventListener("paste", (event) => this.typed(event, event.clipboardData.getData("text").replace(/\r?\n/g, "\r")));
   }
 
   show(obj) {
@@ -41,6 +45,7 @@ export class Output {
 
   stop() {
     this.ending?.abort();
+    this.typing.close();
     this.obj = null;
     this.clear();
   }
@@ -90,10 +95,21 @@ export class Output {
     }
   }
 
+  typed(event, keys) {
+    if (!keys || !this.takesInput) return;
+    event.preventDefault();
+    const { namespace, name } = this.obj.metadata;
+    this.typing.type(pathOf("servers", namespace, name, "attach"), keys);
+  }
+
+  get takesInput() {
+    return this.obj?.kind === "Server" && this.obj.status?.phase === "Running";
+  }
+
   write(text, afresh) {
     const atEnd = this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 24;
     const kept = afresh ? "" : this.pre.textContent;
-    this.pre.textContent = (kept + text.replace(/\r\n?/g, "\n").replace(CONTROL, "")).slice(-MOST);
+    this.pre.textContent = rubbedOut(kept + text.replace(/\r\n?/g, "\n").replace(CONTROL, "")).slice(-MOST);
     this.pre.hidden = !this.pre.textContent;
     if (atEnd || afresh) this.pre.scrollTop = this.pre.scrollHeight;
   }
@@ -113,6 +129,7 @@ export class Output {
         names.length > 1 && h("select", { "aria-label": "Container", value: this.container, on: { change: (e) => this.choose(e.target.value) } }, names.map((name) => h("option", { value: name }, name))),
       ),
       this.note && h("p", { class: "hint", key: "note" }, this.note),
+      this.takesInput && h("p", { class: "hint", key: "typing" }, "Click on it and type. Shift+Tab leaves."),
       h("div", { class: "screen", opaque: true, key: "screen", mount: this.pre }));
   }
 
