@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lichen.agent.node import Capacity, NodeFacts
 from lichen.controllers.run import manage
 from lichen.drivers.fake import FakeGuests, FakeMachine, FakeNetworks, FakePods
 from lichen.drivers.fake.blocks import FakeBlocks, FakeMounts, FakePool
+from lichen.drivers.fake.usage import machine_usage
 from lichen.kernel.collector import Collector
 from lichen.kernel.kernel import SYSTEM
 from lichen.kernel.session import Session
@@ -125,7 +127,7 @@ class MortalWorld(Cloud):
         agent = Agent(
             "node-1", wired(self.state), wired(FakeGuests(self.machine, self.pool)), {"runc": wired(pods)},
             wired(FakeNetworks(self.machine)), self.images, self.clock, root=self.root / "node-1", facts=facts,
-            blocks=wired(FakeBlocks(self.pool)), mounts=wired(self.mounts),
+            usage=partial(machine_usage, self.machine), blocks=wired(FakeBlocks(self.pool)), mounts=wired(self.mounts),
         )  # fmt: skip
         return agent
 

@@ -308,7 +308,12 @@ async def test_only_the_kernel_may_call(world: World, token: str, code: int):
     await run_pod(world, a_talker("sleep 1000"))
     agent = world.agent
     app = NodeApp(
-        agent.pods, agent.servers, agent._shared.sources, world.machine.clock, may_call=lambda t: t == "right"
+        agent.pods,
+        agent.servers,
+        agent._shared.sources,
+        world.machine.clock,
+        agent.meter,
+        may_call=lambda t: t == "right",
     )
     assert (await Client(app).get(LOG, token=token))[0] == code
     assert (await Client(app).get("/healthz"))[0] == 200

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lichen.agent.agent import Agent, Shared
 from lichen.agent.node import Capacity, NodeFacts
 from lichen.drivers.fake import FakeGuests, FakeMachine, FakeNetworks, FakePods, Timing
 from lichen.drivers.fake.blocks import FakeBlocks, FakePool
+from lichen.drivers.fake.usage import machine_usage
 from lichen.kinds.builtin import POD
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
@@ -101,7 +103,8 @@ def an_agent(
     )
     agent = Agent(
         machine.name, store, guests, {"runc": pods}, networks, root / "images", machine.clock,
-        root=root / machine.name, facts=facts, shared=shared, blocks=FakeBlocks(pool or FakePool()),
+        root=root / machine.name, facts=facts, usage=partial(machine_usage, machine),
+        shared=shared, blocks=FakeBlocks(pool or FakePool()),
     )  # fmt: skip
     return agent, guests, pods
 

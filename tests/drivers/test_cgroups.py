@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lichen.drivers import cgroups
+from lichen.model.usage import Usage
 
 
 @pytest.fixture
@@ -80,3 +81,18 @@ def test_every_process_below_a_group_is_counted(v1: Path) -> None:
 
 async def test_removing_a_group_that_is_gone_succeeds(v1: Path) -> None:
     await cgroups.remove("never/was")
+
+
+def test_what_a_group_uses_is_told_on_version_2(v2: Path) -> None:
+    (v2 / "a/b/cpu.stat").write_text("usage_usec 2500\nuser_usec 2000\n")
+    (v2 / "a/b/memory.current").write_text("9000\n")
+    (v2 / "a/b/memory.stat").write_text("anon 5000\ninactive_file 4000\n")
+    assert cgroups.usage("a/b") == Usage(cpu=2_500_000, memory=5000)
+    assert cgroups.usage("a/gone") is None
+
+
+def test_what_a_group_uses_is_told_on_version_1(v1: Path) -> None:
+    (v1 / "cpu/a/cpuacct.usage").write_text("123456\n")
+    (v1 / "memory/a/memory.usage_in_bytes").write_text("9000\n")
+    (v1 / "memory/a/memory.stat").write_text("inactive_file 1\ntotal_inactive_file 2000\n")
+    assert cgroups.usage("a") == Usage(cpu=123456, memory=7000)

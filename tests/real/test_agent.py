@@ -13,6 +13,7 @@ import pytest
 
 from lichen.agent.agent import Agent
 from lichen.agent.node import facts_of_this_machine
+from lichen.drivers import host
 from lichen.drivers.containerd import ContainerdPods
 from lichen.drivers.fake import FakeGuests, FakeMachine
 from lichen.drivers.linuxnet import LinuxNetworks
@@ -51,7 +52,7 @@ class RealWorld(World):
         self.agent = Agent(
             "node-1", self.store, FakeGuests(self.machine), {"runc": self.containers}, self._networks,
             self.root / "images", SystemClock(), root=self.root / "agent",
-            facts=facts_of_this_machine("node-1", self.root, ("192.0.2.10",)),
+            facts=facts_of_this_machine("node-1", self.root, ("192.0.2.10",)), usage=host.usage,
         )  # fmt: skip
         self.task = asyncio.create_task(self.agent.run())
         await asyncio.wait_for(self.agent.ready.wait(), 30)

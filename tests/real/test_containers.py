@@ -290,6 +290,16 @@ class TestRunc(PodConformance, ImageConformance):
         else:
             assert (folder / "cpu.cfs_quota_us").read_text().strip() == "25000"
 
+    async def test_what_a_container_uses_is_told_while_it_runs(self, pods: ContainerdPods) -> None:
+        pod = await self.started(pods, self.a_container("while :; do :; done"))
+        before = await pods.usage()
+        await asyncio.sleep(1)
+        after = (await pods.usage())[pod.uid, "main", 0]
+        assert after.cpu - before[pod.uid, "main", 0].cpu > 100_000_000
+        assert after.memory > 10_000
+        await pods.stop_container(pod.uid, "main", grace=0)
+        assert await pods.usage() == {}
+
     async def test_user_capabilities_mounts_and_a_read_only_root_are_as_asked(
         self, pods: ContainerdPods, machine: Machine
     ) -> None:
@@ -489,6 +499,14 @@ class TestProcessesInGroups(PodConformance):
         said = await log_of(pods, pod, lines=3)
         assert said[:2] == ["stdout 65534", "stdout 65534"]
         assert any(line.endswith(f"/{machine.group}/process/pod{pod.uid}/main") for line in said[2:])
+
+    async def test_what_they_use_is_told(self, pods: ProcessPods, machine: Machine) -> None:
+        pod = await self.started(pods, self.a_container("while :; do :; done"))
+        before = await pods.usage()
+        await asyncio.sleep(1)
+        after = (await pods.usage())[pod.uid, "main", 0]
+        assert after.cpu - before[pod.uid, "main", 0].cpu > 100_000_000
+        assert after.memory > 10_000
 
     async def test_a_command_beside_them_is_in_the_same_group(self, pods: ProcessPods, machine: Machine) -> None:
         pod = await self.started(pods, self.a_container(env={"COLOUR": "blue"}))

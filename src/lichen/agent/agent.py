@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent of one node: it wires what watches, what works and what answers, and runs until it is cancelled.
 
-    agent = Agent("node-1", state, guests, {"runc": pods}, networks, images, clock, root=path, facts=facts)
+    agent = Agent("node-1", state, guests, {"runc": pods}, networks, images, clock, root=path, facts=facts,
+                  usage=host.usage)
     await agent.run()
 
 Simulated nodes of one process share `Shared`: one set of informers, one topology, one heart.
@@ -30,11 +31,13 @@ from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
+from lichen.agent.usage import Meter
 from lichen.drivers.base import BlockDriver, GuestDriver, Listening, MountDriver, NetworkDriver, PodDriver, PortSpec
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.metrics import GUESTS, PODS, Values
 from lichen.model.state import State
+from lichen.model.usage import Usage
 from lichen.planning.times import backoff
 from lichen.runtime.clock import Clock
 from lichen.runtime.events import Recorder
@@ -84,13 +87,15 @@ class Agent:
         *,
         root: Path,
         facts: NodeFacts,
+        usage: Callable[[], Usage],
         blocks: BlockDriver | None = None,
         mounts: MountDriver | None = None,
         shared: Shared | None = None,
         may_call: Callable[[str], bool] | None = None,
         api: tuple[str, int] | None = None,
     ) -> None:
-        """images: directory of images' bytes by id. root: the agent's own directory. blocks: where volumes are, None:
+        """images: directory of images' bytes by id. root: the agent's own directory. usage: counters of the
+        whole machine. blocks: where volumes are, None:
         this node holds none. may_call: whether a bearer token may use `app`; None: everyone who can reach it may (in
         the same process). api: host and port of the Kubernetes API as this node reaches it, for its workloads."""
         self.name = node_name
@@ -121,7 +126,8 @@ class Agent:
         )  # fmt: skip
         if self.attachments is not None:
             self.pods.claims = self.attachments.folders_of
-        self.app = NodeApp(self.pods, self.servers, sources, clock, may_call=may_call)
+        self.meter = Meter(usage, self.pods.usage, clock)
+        self.app = NodeApp(self.pods, self.servers, sources, clock, self.meter, may_call=may_call)
         self.ready = asyncio.Event()
 
     async def run(self) -> None:

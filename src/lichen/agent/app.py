@@ -2,6 +2,7 @@
 """What a node answers: logs, exec, attach, consoles. An ASGI application that only the kernel may call.
 
 GET /healthz
+GET /usage                      what the node and its pods use, a `Measured`
 GET /pods/{namespace}/{name}/{container}/log?follow&previous&timestamps&tailLines&limitBytes&sinceSeconds&sinceTime
 WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tty
 WS  /pods/{namespace}/{name}/{container}/attach
@@ -27,6 +28,7 @@ from lichen.agent.pods import Pods
 from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec, serve_output
+from lichen.agent.usage import Meter
 from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver, Speaking
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Permanent, Temporary, Unauthorized
@@ -48,6 +50,7 @@ class NodeApp:
         servers: Servers,
         sources: Sources,
         clock: Clock,
+        meter: Meter,
         *,
         may_call: Callable[[str], bool] | None = None,
     ) -> None:
@@ -55,6 +58,7 @@ class NodeApp:
         self._servers = servers
         self._sources = sources
         self._clock = clock
+        self._meter = meter
         self._may_call = may_call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,6 +81,8 @@ class NodeApp:
             return
         self._check(scope)
         match parts:
+            case ["usage"]:
+                await _answer(send, msgspec.json.encode(await self._meter.measure()), content_type=b"application/json")
             case ["pods", namespace, name, container, "log"]:
                 await self._log(namespace, name, container, query, receive, send)
             case ["servers", namespace, name, "log"]:

@@ -22,7 +22,16 @@ from lichen.agent.sources import Sources
 from lichen.agent.tokens import PodTokens
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
-from lichen.drivers.base import ContainerPhase, ContainerState, PodDriver, PodState, PortSpec, Reachable
+from lichen.drivers.base import (
+    ContainerPhase,
+    ContainerState,
+    ContainerUsage,
+    Measuring,
+    PodDriver,
+    PodState,
+    PortSpec,
+    Reachable,
+)
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden, LichenError, NotFound, Permanent, Temporary
@@ -112,6 +121,14 @@ class Pods:
         pod = self.by_uid(uid)
         if pod is not None:
             self.told(pod)
+
+    async def usage(self) -> ContainerUsage:
+        """Counters of all containers here, of engines that tell."""
+        measuring = [driver for driver in set(self.drivers.values()) if isinstance(driver, Measuring)]
+        found: ContainerUsage = {}
+        for told in await asyncio.gather(*(driver.usage() for driver in measuring)):
+            found |= told
+        return found
 
     @contextmanager
     def waking(self, uid: str, event: asyncio.Event) -> Iterator[None]:

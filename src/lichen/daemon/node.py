@@ -17,6 +17,7 @@ from lichen.daemon.own import own_cloud
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import inherited
+from lichen.drivers import host
 from lichen.drivers.base import PortSpec
 from lichen.drivers.containerd.daemon import version as containerd_version
 from lichen.runtime.clock import SystemClock
@@ -50,6 +51,7 @@ def run(settings: Settings) -> int:
                 SystemClock(),
                 root=settings.data_dir / "pods",
                 facts=_facts(settings, accelerator, f"containerd://{await containerd_version()}"),
+                usage=host.usage,
                 blocks=engines.blocks,
                 mounts=engines.mounts,
                 may_call=_only_the_kernel(settings),

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from lichen.drivers.fake.guests import FakeGuests
 from lichen.drivers.fake.machine import FakeMachine
 from lichen.drivers.fake.networks import FakeNetworks
 from lichen.drivers.fake.pods import FakePods
+from lichen.drivers.fake.usage import machine_usage
 from lichen.drivers.files.images import ImageStore
 from lichen.kernel.kernel import SYSTEM
 from lichen.model.errors import NotFound
@@ -136,6 +138,7 @@ def _agent(
         clock,
         root=root / "nodes" / name,
         facts=facts,
+        usage=partial(machine_usage, machine),
         blocks=FakeBlocks(pool),
         mounts=FakeMounts(root / "nodes" / name / "mounts"),
         shared=shared,

@@ -13,6 +13,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from lichen.model.usage import Usage
+
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # µs: the CFS period that CPU limits are counted in
 
@@ -73,6 +75,31 @@ def pids(group: str) -> set[int]:
         with contextlib.suppress(OSError):
             found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
     return found
+
+
+def usage(group: str) -> Usage | None:
+    """What the processes of the group have used; None if there is no such group."""
+    v2 = is_v2()
+    try:
+        stat = _figures(group, "memory", "memory.stat")
+        held = int(_read(group, "memory", "memory.current" if v2 else "memory.usage_in_bytes"))
+        if v2:
+            cpu = _figures(group, "cpu", "cpu.stat")["usage_usec"] * 1000
+        else:
+            cpu = int(_read(group, "cpuacct", "cpuacct.usage"))
+    except FileNotFoundError:
+        return None
+    return Usage(cpu, max(0, held - stat["inactive_file" if v2 else "total_inactive_file"]))
+
+
+def _figures(group: str, controller: str, name: str) -> dict[str, int]:
+    """A file of `name number` lines."""
+    return {key: int(value) for key, value in map(str.split, _read(group, controller, name).splitlines())}
+
+
+def _read(group: str, controller: str, name: str) -> str:
+    base = ROOT if is_v2() else ROOT / controller
+    return (base / group / name).read_text()
 
 
 async def remove(group: str, *, deadline: float = 5.0) -> None:

@@ -28,6 +28,11 @@ async def get(request: Request, session: Session, target: Target) -> None:
     """GET of one object, or of its `status`."""
     form = form_of(request.header(b"accept"))
     raw = await session.get_raw(target.kind, target.name, target.namespace or "")
+    await send_one(request, target, raw, form)
+
+
+async def send_one(request: Request, target: Target, raw: bytes, form: Form) -> None:
+    """Answer with an object, in the form that was asked for."""
     if form is Form.JSON and "pretty" not in request.query:
         await send_json(request, raw)
         return
@@ -55,6 +60,11 @@ async def list_(request: Request, session: Session, target: Target) -> None:
     )
     check_reached(query.get("resourceVersion", ""), revision)
     meta = list_meta(revision, token, remaining if not _selects(request) else 0)
+    await send_many(request, target, items, meta, form)
+
+
+async def send_many(request: Request, target: Target, items: list[bytes], meta: dict[str, Any], form: Form) -> None:
+    """Answer with a list, in the form that was asked for."""
     if form is Form.JSON:
         await send_list(request, _head(target.kind, meta), items, b"]}\n")
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.apis.kubernetes import reads, subobjects, writes
+from lichen.apis.kubernetes import reads, subobjects, usage, writes
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.routing import Target, target_of
 from lichen.apis.kubernetes.streams import STREAMS, NodeApp, stream
@@ -24,7 +24,9 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
     session.agent = request.agent().partition("/")[0]
     if request.scope["type"] == "websocket" and target.subresource not in STREAMS and not request.flag("watch"):
         raise BadRequest("a WebSocket is for watches, exec, attach and port-forward")
-    if target.subresource:
+    if target.kind.group == usage.GROUP:
+        await usage.answer(request, kernel, session, target, node_app)
+    elif target.subresource:
         await _on_subresource(request, session, target, node_app)
     elif target.name:
         await _on_object(request, session, target)

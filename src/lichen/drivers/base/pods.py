@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lichen.drivers.base.streams import Exec
+from lichen.model.usage import Usage
 
 
 class ContainerPhase(StrEnum):
@@ -117,6 +118,19 @@ class Attachable(Protocol):
         """What the process says from now on, and its input, if it has one. `kill` lets go: the input ends with that if
         it is for one client only (stdin_once). `wait` is over with the process and always 0. Permanent: it does not
         run."""
+        ...
+
+
+ContainerUsage = dict[tuple[str, str, int], Usage]
+"""What running containers have used since their start: by pod's uid, name and attempt."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """Optional, of a PodDriver: what its containers use can be told."""
+
+    async def usage(self) -> ContainerUsage:
+        """Counters of all that run. One that ends meanwhile is left out."""
         ...
 
 

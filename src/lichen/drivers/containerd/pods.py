@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from lichen.drivers import cgroups
-from lichen.drivers.base import ContainerSpec, ContainerState, Exec, PodSpec, PodState
+from lichen.drivers.base import ContainerPhase, ContainerSpec, ContainerState, ContainerUsage, Exec, PodSpec, PodState
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc, spec
 from lichen.drivers.containerd.attach import start_attach
@@ -129,6 +129,15 @@ class ContainerdPods:
             )
             for (uid, sandbox), own in zip(newest.items(), ips, strict=True)
         }
+
+    async def usage(self) -> ContainerUsage:
+        found = {
+            (uid, container.name, container.attempt): cgroups.usage(f"{self.layout.pod_cgroup(uid)}/{container.id}")
+            for uid, pod in (await self.discover()).items()
+            for container in pod.containers
+            if container.phase is ContainerPhase.RUNNING
+        }
+        return {key: usage for key, usage in found.items() if usage is not None}
 
     async def _state(self, client: rpc.Client, container: pb.Container) -> ContainerState | None:
         """An attempt's state. What is known of one does not change while it stays in a phase, so it is asked once."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from lichen.drivers.base import (
     ContainerPhase,
     ContainerSpec,
+    ContainerUsage,
     Exec,
     PodSpec,
     PodState,
@@ -23,6 +24,7 @@ from lichen.drivers.fake.commands import Io
 from lichen.drivers.fake.containers import FakeContainer
 from lichen.drivers.fake.faults import pod_fault
 from lichen.drivers.fake.machine import Changes, FakeMachine, FakePod
+from lichen.drivers.fake.usage import containers_usage
 from lichen.model.errors import Permanent, Temporary
 
 MISSING = "missing.lichen.dev/"
@@ -45,6 +47,9 @@ class FakePods:
 
     async def discover(self) -> dict[str, PodState]:
         return {uid: _state(pod) for uid, pod in self._machine.pods.items()}
+
+    async def usage(self) -> ContainerUsage:
+        return containers_usage(self._machine)
 
     async def ensure_image(self, image: str) -> str:
         if _IMAGE.fullmatch(image) is None:

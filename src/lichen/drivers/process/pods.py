@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from lichen.drivers import cgroups
-from lichen.drivers.base import ContainerPhase, ContainerSpec, Exec, PodSpec, PodState
+from lichen.drivers.base import ContainerPhase, ContainerSpec, ContainerUsage, Exec, PodSpec, PodState
 from lichen.drivers.process.exec import start_exec
 from lichen.drivers.process.orders import Order, read_started
 from lichen.drivers.process.places import Places
@@ -77,6 +77,18 @@ class ProcessPods:
         await self.open()
         found = (self._places.read_pod(uid, self._address) for uid in self._places.uids())
         return {pod.uid: pod for pod in found if pod is not None}
+
+    async def usage(self) -> ContainerUsage:
+        """None without control groups."""
+        if not self._cgroup:
+            return {}
+        found = {
+            (uid, container.name, container.attempt): cgroups.usage(f"{self._pod_group(uid)}/{container.name}")
+            for uid, pod in (await self.discover()).items()
+            for container in pod.containers
+            if container.phase is ContainerPhase.RUNNING
+        }
+        return {key: usage for key, usage in found.items() if usage is not None}
 
     def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
         return self._places.log(pod_uid, name, attempt)
