@@ -15,6 +15,15 @@ from tests.dashboard.stage import FAULT, IMAGE, a_deployment, a_server
 HOSTILE = "<img src=x onerror=\"document.body.id='taken'\">"
 
 
+WATCH_THE_DOCUMENT = """
+window.touched = {pods: 0, all: 0};
+new MutationObserver((changes) => {
+  touched.all += changes.length;
+  touched.pods += changes.filter(({target}) => target.closest?.('.pod')).length;
+}).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+"""
+
+
 def apply(cloud: Here, *objects: Any) -> None:
     cloud.kubectl_ok("apply", "-f", "-", input={"apiVersion": "v1", "kind": "List", "items": list(objects)})
 
@@ -259,6 +268,8 @@ def test_networks_routers_and_floating_ips_are_on_the_map(cloud: Here, demo: Pag
     demo.until_says("10.44.0.0/24", ".map")
     until("a wire outside and one to the meadow", lambda: len(demo.all(".wires path")) == 2)
     assert demo.labels("router") == ["router gate, Active"]
+    above = demo.run("return [...document.querySelectorAll('.spine .outside .name')].map((e) => e.textContent)")
+    assert above[-1] == "beyond", "what the router leads to stands next to it"
 
 
 def test_an_empty_project_says_what_to_type(cloud: Here, page: Page):
@@ -283,6 +294,36 @@ def test_finding_dims_all_but_what_was_asked_for(cloud: Here, demo: Page):
     until("straw is dim", lambda: "dim" in (demo.button("server straw").get_attribute("class") or ""))
     assert "dim" not in (demo.button("server needle").get_attribute("class") or "")
     cloud.kubectl_ok("-n", "demo", "delete", "server", "needle", "straw")
+
+
+def test_one_change_touches_nothing_of_what_did_not_change(cloud: Here, demo: Page):
+    apply(cloud, a_deployment("herd", 120), a_server("shepherd", "cluster"))
+    until("all run", lambda: running_pods(demo, "herd") == 120, 60)
+    until_labelled(demo, "server", "server shepherd, Running")
+    time.sleep(2)  # what was told of them has come
+    demo.run(WATCH_THE_DOCUMENT)
+    cloud.kubectl_ok("-n", "demo", "patch", "server", "shepherd", "--type", "merge", "-p", '{"spec": {"power": "Off"}}')
+    until_labelled(demo, "server", "server shepherd, Stopped")
+    assert demo.run("return touched.pods") == 0
+    assert demo.run("return touched.all") < 200
+    for thing in ("deployment/herd", "server/shepherd"):
+        cloud.kubectl_ok("-n", "demo", "delete", thing)
+
+
+def test_a_narrow_window_scrolls_in_one_direction_only(cloud: Here, admin: Page):
+    apply(cloud, a_deployment("crowd", 12), a_server("with-a-rather-long-name-for-a-server", "cluster"))
+    until("all run", lambda: running_pods(admin, "crowd") == 12)
+    narrow = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    admin.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+    try:
+        admin.press("server with-a-rather")
+        admin.until_says("m1.small", ".panel")
+        assert admin.run("return document.documentElement.scrollWidth") == 400
+        assert admin.run("return document.querySelector('.panel').getBoundingClientRect().width") <= 400
+    finally:
+        admin.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for thing in ("deployment/crowd", "server/with-a-rather-long-name-for-a-server"):
+        cloud.kubectl_ok("-n", "demo", "delete", thing)
 
 
 def test_it_listens_and_does_not_ask_again_and_again(cloud: Here, demo: Page):

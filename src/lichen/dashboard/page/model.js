@@ -112,7 +112,7 @@ export function mapOf(has, shown) {
   for (const pod of has("pods")) if (shown(pod.metadata.namespace)) placePod(pod, ports, lane);
   const routers = [...has("routers")].filter((r) => shown(r.metadata.namespace)).sort(byName).map((r) => placeRouter(r, ports, lane));
   const all = [...lanes.values()];
-  const outside = all.filter((l) => l.network?.spec.external && (l.used || shown(l.network.metadata.namespace) || routers.length)).sort(byId);
+  const outside = all.filter((l) => l.network?.spec.external && (l.used || shown(l.network.metadata.namespace) || routers.length)).sort(byUse(routers));
   const inside = all.filter((l) => !l.network?.spec.external && l.id !== "" && (l.used || (l.network && shown(l.network.metadata.namespace))));
   for (const one of all) one.groups = [...one.groups.values()].sort((a, b) => a.name.localeCompare(b.name) || a.namespace.localeCompare(b.namespace));
   const loose = lanes.get("");
@@ -121,6 +121,11 @@ export function mapOf(has, shown) {
 
 const byName = (a, b) => nameOf(a).localeCompare(nameOf(b));
 const byId = (a, b) => a.id.localeCompare(b.id);
+/** What a router leads to stands next to the routers: its wire crosses nothing. */
+const byUse = (routers) => {
+  const used = new Set(routers.map((r) => r.gateway?.network));
+  return (a, b) => used.has(a.id) - used.has(b.id) || byId(a, b);
+};
 const byRouter = (a, b) => (b.routers.length > 0) - (a.routers.length > 0) || byId(a, b);
 
 function portsByDevice(ports) {

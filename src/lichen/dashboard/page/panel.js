@@ -149,5 +149,6 @@ function conditions(obj) {
 }
 
 function explain(obj) {
-  return `lichen explain ${obj.kind.toLowerCase()}/${obj.metadata.name} -n ${obj.metadata.namespace}`;
+  const { name, namespace } = obj.metadata;
+  return `lichen explain ${obj.kind.toLowerCase()}/${name}${namespace ? ` -n ${namespace}` : ""}`;
 }
