@@ -99,6 +99,21 @@ def test_a_server_that_fails_and_one_that_is_well(cloud: Here):
     until("it runs", lambda: explained(cloud, f"servers/{healthy}") == well)
 
 
+def test_a_project_that_cannot_go_says_what_holds_it(cloud: Here):
+    cloud.kubectl_ok("create", "namespace", "doomed")
+    meta = {"name": "stuck", "namespace": "doomed", "finalizers": ["example.com/never"]}
+    cloud.kubectl_ok("apply", "-f", "-", input={"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    cloud.kubectl_ok("delete", "namespace", "doomed", "--wait=false")
+    said = (
+        "→ configmap doomed/stuck is being deleted and waits for example.com/never to let go\nmend: kubectl -n doomed"
+    )
+    until("it is held up", lambda: said in explained(cloud, "project/doomed"))
+    cloud.kubectl_ok(
+        "-n", "doomed", "patch", "configmap", "stuck", "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
+    )
+    cloud.kubectl_ok("wait", "--for=delete", "namespace/doomed", "--timeout=20s")
+
+
 def test_what_is_not_there_is_said(cloud: Here):
     for thing, words in (("pod/nope", "there is no pod 'nope'"), ("what/x", "no kind 'what'"), ("pod", "KIND/NAME")):
         ended = cloud.lichen("explain", thing, "--data-dir", str(cloud.data_dir))

@@ -13,7 +13,7 @@ import pytest
 
 from lichen.cli.processes import Process, processes_of
 from lichen.cli.status import duration
-from lichen.cli.troubles import loud_lines, troubles_of
+from lichen.cli.troubles import Trouble, loud_lines, troubles_of
 from tests.conformance.cloud import Here, folder_of_its_own, until
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -86,19 +86,18 @@ def test_a_node_that_is_silent_or_cordoned_is_told():
     node = an_object("Node", lost)
     node["spec"]["unschedulable"] = True
     assert list(troubles_of(node)) == [
-        "node it: The node agent stopped posting node status.",
-        "node it: it is cordoned: nothing new is placed on it",
+        Trouble("node it", "The node agent stopped posting node status.", "lichen explain node/it"),
+        Trouble("node it", "it is cordoned: nothing new is placed on it", "lichen explain node/it"),
     ]
 
 
 def test_a_server_in_error_says_its_fault_and_one_without_a_node_why():
     assert list(troubles_of(an_object("Server", phase="Error", fault="image is\n no disk"))) == [
-        "server shop/it: image is no disk"
+        Trouble("server shop/it", "image is no disk", "lichen explain server/it -n shop")
     ]
     refused = {"type": "Scheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient memory."}
-    assert list(troubles_of(an_object("Server", refused))) == [
-        "server shop/it: 0/1 nodes are available: 1 Insufficient memory."
-    ]
+    [trouble] = troubles_of(an_object("Server", refused))
+    assert trouble.why == "0/1 nodes are available: 1 Insufficient memory."
     placed = an_object("Server", refused)
     placed["spec"]["node"] = "vm"
     assert list(troubles_of(placed)) == []
@@ -106,8 +105,19 @@ def test_a_server_in_error_says_its_fault_and_one_without_a_node_why():
 
 def test_a_pod_says_what_its_containers_wait_for():
     waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no " + "x" * 300}}}
-    (line,) = troubles_of(an_object("Pod", phase="Pending", containerStatuses=[waiting]))
-    assert line.startswith("pod shop/it: no xxx") and line.endswith("…") and len(line) < 200
+    [trouble] = troubles_of(an_object("Pod", phase="Pending", containerStatuses=[waiting]))
+    assert trouble.what == "pod shop/it"
+    assert trouble.why.startswith("no xxx") and trouble.why.endswith("…") and len(trouble.why) < 200
+
+
+def test_a_volume_in_error_and_a_project_that_cannot_go_are_told():
+    assert [t.why for t in troubles_of(an_object("Volume", phase="Error", fault="no room"))] == ["no room"]
+    held = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "x/never in configmaps/stuck"}
+    project = {"kind": "Namespace", "metadata": {"name": "shop"}, "status": {"conditions": [held]}}
+    assert list(troubles_of(project)) == []
+    project["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    [trouble] = troubles_of(project)
+    assert trouble == Trouble("namespace shop", "x/never in configmaps/stuck", "lichen explain namespace/shop")
 
 
 def test_the_last_warnings_of_all_processes_come_in_order_of_time(tmp_path: Path):
@@ -141,6 +151,15 @@ def test_status_shows_a_clouds_processes_contents_and_troubles(here: Here):
     until("the trouble is shown", lambda: "pod demo/big: 0/2 nodes are available: 2 Insufficient memory." in shown())
     out = shown()
     assert "simulating 2 node(s)" in out and f"pid {here.facts.pid}" in out
-    assert "Nodes          2 Ready\n    • node-1: 16 CPU, 64.0 GiB, guests under fake\n" in out
+    assert "Nodes          2 Ready\n    • node-1    16 CPU     64.0 GiB   guests simulated\n" in out
     assert "Pods           1 Pending\n" in out
     assert "Troubles       1\n" in out
+    assert f"\n      lichen explain pod/big -n demo --data-dir {here.data_dir}\n" in out
+    assert "\033" not in out, "no colours where nobody looks"
+
+
+def test_colours_are_for_terminals(here: Here):
+    assert here.up().code == 0
+    command = f"lichen status --data-dir {here.data_dir}"
+    assert "\033[32manswers\033[0m" in here.run("script", "-qec", command, "/dev/null", TERM="xterm").out
+    assert "\033" not in here.run("script", "-qec", command, "/dev/null", TERM="xterm", NO_COLOR="1").out

@@ -292,6 +292,19 @@ def test_a_namespace_that_is_not_empty_says_what_is_left():
     assert told(namespace)[0] == "namespace shop is being deleted and still holds things: servers has 1 left"
 
 
+def test_a_namespace_that_is_held_up_leads_to_what_holds_it():
+    left = {"type": "NamespaceContentRemaining", "status": "True", "reason": "SomeResourcesRemain", "message": "many"}
+    namespace = deleted(a("Namespace", "demo", left), "kubernetes")
+    stuck = deleted(a("ConfigMap", "stuck"), "example.com/never")
+    others = (a("ConfigMap", "not-asked-to-go-yet"), deleted(a("Server", "vm"), "lichen.dev/node"), stuck)
+    assert told(namespace, *others) == [
+        "namespace demo is being deleted and has 2 things that do not go",
+        "configmap demo/stuck is being deleted and waits for example.com/never to let go",
+        'kubectl -n demo patch configmap stuck -p \'{"metadata":{"finalizers":null}}\' --type=merge '
+        "(only if what should let go is gone)",
+    ]
+
+
 def test_a_cordoned_node_is_uncordoned():
     node = a("Node", "n1", {"type": "Ready", "status": "True"}, spec={"unschedulable": True})
     assert told(node) == ["node n1 is cordoned: nothing new is placed on it", "kubectl uncordon n1"]

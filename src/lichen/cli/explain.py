@@ -11,11 +11,12 @@ from typing import Any
 from lichen.cli.output import CommandError
 from lichen.client.local import LocalCloud, find_local, read_credentials
 from lichen.client.remote import RemoteCloud
+from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.catalog import all_kinds
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
-from lichen.model.meta import annotations_of, name_of, namespace_of, uid_of
+from lichen.model.meta import annotations_of, is_deleting, name_of, namespace_of, uid_of
 from lichen.model.state import Caller, State
 from lichen.planning.causes import Line, World
 from lichen.planning.explain import explain as chain_of
@@ -118,9 +119,11 @@ async def _around(state: State, kind: Kind, obj: Object) -> tuple[Object, World]
     wanted: list[tuple[str, str | None]] = [(resource, None) for resource in EVERYWHERE]
     if space:
         wanted += [(resource, space) for resource in (*BESIDE, "events")]
+    if kind == NAMESPACE and is_deleting(obj):
+        wanted += [(held.resource, name_of(obj)) for held in all_kinds() if held.namespaced and "watch" in held.verbs]
     kinds = {known.resource: known for known in all_kinds()}
     pages = await asyncio.gather(*(list_all(state, kinds[resource], where) for resource, where in wanted))
-    *rest, events = pages if space else [*pages, []]
+    rest, events = (pages[:-1], pages[-1]) if space else (pages, [])
     others = [other for page in rest for other in page if uid_of(other) != uid_of(obj)]
     return obj, World([obj, *others], events)
 

@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the command speaks: one line a step, with its time; errors on stderr, with what to do."""
+"""How the command speaks: one line a step, with its time; errors on stderr, with what to do. Colour repeats what words
+say, and only on a terminal."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 _TICK, _CROSS, _DOTS = "✔", "✘", "…"
 
 
 class CommandError(Exception):
     """The command cannot do what it was asked: a sentence, and what mends it."""
+
+
+def paint(text: str, colour: str) -> str:
+    """In a colour, if a person looks who did not forbid it (https://no-color.org)."""
+    if not text or not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033[{colour}m{text}\033[0m"
 
 
 def complain(message: str) -> None:

@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from lichen.cli.output import CommandError
+from lichen.cli.output import BOLD, DIM, GREEN, RED, YELLOW, CommandError, paint
 from lichen.cli.processes import processes_of
 from lichen.cli.reach import is_answering
-from lichen.cli.troubles import loud_lines, troubles_of
-from lichen.client.local import LocalCloud, find_local, read_credentials
+from lichen.cli.troubles import Trouble, loud_lines, troubles_of
+from lichen.client.local import LocalCloud, find_local, is_elsewhere, read_credentials
 from lichen.client.remote import RemoteCloud
 from lichen.kinds.builtin import NAMESPACE, NODE, POD
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
+from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
@@ -27,7 +28,12 @@ from lichen.model.meta import annotations_of, find_condition, is_deleting, label
 from lichen.model.quantity import whole
 from lichen.model.state import Caller
 
-SHOWN: tuple[Kind, ...] = (NODE, NAMESPACE, Server.KIND, POD, Image.KIND, Network.KIND)
+SHOWN: tuple[Kind, ...] = (NODE, NAMESPACE, Server.KIND, POD, Volume.KIND, Image.KIND, Network.KIND)
+TROUBLED: tuple[Kind, ...] = (NODE, Server.KIND, POD, Volume.KIND, NAMESPACE)
+TONES = dict.fromkeys(("Error", "Failed", "NotReady"), RED) | dict.fromkeys(
+    ("Pending", "Building", "Creating", "Terminating", "Unknown"), YELLOW
+)
+"""What is painted of phases; what is well stays as it is."""
 MOST_NODES, MOST_TROUBLES, MOST_LINES = 4, 5, 3
 ACCELERATOR = "compute.lichen.dev/accelerator"
 Objects = dict[Kind, list[Object]]
@@ -36,17 +42,18 @@ Objects = dict[Kind, list[Object]]
 def status(arguments: argparse.Namespace) -> int:
     cloud = find_local(arguments.data_dir.absolute() if arguments.data_dir else None)
     if cloud is None:
-        print("No cloud runs here.")
+        elsewhere = "" if arguments.data_dir else "; of one with a --data-dir of its own, say which"
+        print(f"No cloud runs here: `lichen up` starts one{elsewhere}.")
         return 1
     kubernetes, openstack = is_answering(cloud)
     mode = f"simulating {cloud.nodes} node(s)" if cloud.simulate else "real"
-    print(f"  Lichen {cloud.version}   {mode}   data in {cloud.data_dir}\n")
+    print(f"  {paint(f'Lichen {cloud.version}', BOLD)}   {mode}   data in {cloud.data_dir}\n")
     _say("OpenStack", f"{cloud.openstack_url}   {_word(openstack)}")
     _say("Kubernetes", f"{cloud.kubernetes_url}   {_word(kubernetes)}")
     _say("Dashboard", cloud.dashboard_url)
     _print_processes(cloud)
     if kubernetes and (objects := _read(cloud)) is not None:
-        _print_objects(objects)
+        _print_objects(objects, cloud)
     _print_log(cloud)
     return 0 if kubernetes and openstack else 1
 
@@ -62,20 +69,24 @@ def _print_processes(cloud: LocalCloud) -> None:
         _say("together", f"{sum(p.memory for p in found) >> 20:>5} MiB (what they share is counted in each)")
 
 
-def _print_objects(objects: Objects) -> None:
+def _print_objects(objects: Objects, cloud: LocalCloud) -> None:
     print()
     nodes = objects[NODE]
     _say("Nodes", _phases(nodes))
-    _list([_node_line(node) for node in nodes], MOST_NODES)
-    _say("Servers", _phases(objects[Server.KIND]))
-    _say("Pods", _phases(objects[POD]))
-    _say("Projects", f"{len(objects[NAMESPACE])}")
-    _say("Networks", _phases(objects[Network.KIND]))
+    _list(_node_lines(nodes[:MOST_NODES]), len(nodes))
+    for title, kind in (("Servers", Server.KIND), ("Pods", POD), ("Volumes", Volume.KIND), ("Networks", Network.KIND)):
+        _say(title, _phases(objects[kind]))
     _say("Images", f"{len(objects[Image.KIND])}")
-    troubles = [line for kind in (NODE, Server.KIND, POD) for obj in objects[kind] for line in troubles_of(obj)]
+    _say("Projects", f"{len(objects[NAMESPACE])}")
+    troubles = [trouble for kind in TROUBLED for obj in objects[kind] for trouble in troubles_of(obj)]
     print()
-    _say("Troubles", f"{len(troubles)}" if troubles else "none")
-    _list(troubles, MOST_TROUBLES)
+    _say("Troubles", paint(f"{len(troubles)}", RED) if troubles else paint("none", GREEN))
+    where = f" --data-dir {cloud.data_dir}" if is_elsewhere(cloud) else ""
+    _list([_trouble_lines(trouble, where) for trouble in troubles[:MOST_TROUBLES]], len(troubles))
+
+
+def _trouble_lines(trouble: Trouble, where: str) -> str:
+    return f"{paint(trouble.what, BOLD)}: {trouble.why}\n      {paint(f'{trouble.more}{where}', DIM)}"
 
 
 def _print_log(cloud: LocalCloud) -> None:
@@ -104,16 +115,26 @@ async def _list_all(cloud: LocalCloud, token: str) -> Objects:
     return {kind: list(page.items) for kind, page in zip(SHOWN, pages, strict=True)}
 
 
+def _node_lines(nodes: list[Object]) -> list[str]:
+    width = max((len(name_of(node)) for node in nodes), default=0)
+    return [f"{name_of(node):<{width}}   {_node_line(node)}" for node in nodes]
+
+
 def _node_line(node: Object) -> str:
     allocatable = (node.get("status") or {}).get("allocatable") or {}
-    room = f"{allocatable.get('cpu', '?')} CPU, {whole(allocatable.get('memory', '0')) / (1 << 30):.1f} GiB"
+    room = f"{allocatable.get('cpu', '?'):>3} CPU   {whole(allocatable.get('memory', '0')) / (1 << 30):6.1f} GiB"
     guests = annotations_of(node).get(ACCELERATOR) or labels_of(node).get(ACCELERATOR, "?")
-    return f"{name_of(node)}: {room}, guests under {guests}"
+    return f"{room}   guests {'simulated' if guests == 'fake' else f'under {guests}'}"
 
 
 def _phases(objects: Iterable[Object]) -> str:
     found = Counter(_phase(obj) for obj in objects)
-    return ", ".join(f"{count} {phase}" for phase, count in sorted(found.items())) or "none"
+    return ", ".join(_toned(phase, n) for phase, n in sorted(found.items())) or "none"
+
+
+def _toned(phase: str, count: int) -> str:
+    words = f"{count} {phase}"
+    return paint(words, TONES[phase]) if phase in TONES else words
 
 
 def _phase(obj: Object) -> str:
@@ -135,15 +156,16 @@ def duration(seconds: float) -> str:
 
 
 def _say(what: str, how: str) -> None:
-    print(f"  {what:<14} {how}".rstrip())
+    print(f"  {paint(what, BOLD)}{' ' * (14 - len(what))} {how}".rstrip())
 
 
-def _list(lines: list[str], most: int = 0) -> None:
-    for line in lines[:most] if most else lines:
+def _list(lines: list[str], of: int = 0) -> None:
+    """of: how many there are, if these are the first of them."""
+    for line in lines:
         print(f"    • {line}")
-    if most and len(lines) > most:
-        print(f"    … and {len(lines) - most} more")
+    if of > len(lines):
+        print(f"    … and {of - len(lines)} more")
 
 
 def _word(answers: bool) -> str:
-    return "answers" if answers else "does not answer"
+    return paint("answers", GREEN) if answers else paint("does not answer", RED)

@@ -4,8 +4,9 @@ for reading the logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,13 +28,34 @@ class LogLine(msgspec.Struct, frozen=True):
     message: str
 
 
-def troubles_of(obj: Object) -> Iterator[str]:
-    """Why a Node, Server or Pod is not well; nothing if it is, or if it is only on its way."""
-    if is_deleting(obj):
+class Trouble(NamedTuple):
+    """What is not well, why in a sentence, and the command that tells more."""
+
+    what: str
+    why: str
+    more: str
+
+
+def troubles_of(obj: Object) -> Iterator[Trouble]:
+    """Why a Node, Server, Pod, Volume or leaving Namespace is not well; nothing if it is, or is only on its way."""
+    if is_deleting(obj) != (obj["kind"] == "Namespace"):
         return
-    what = "/".join(part for part in (namespace_of(obj), name_of(obj)) if part)
-    reasons = {"Node": _of_node, "Server": _of_server, "Pod": _of_pod}[obj["kind"]](obj)
-    yield from (f"{obj['kind'].lower()} {what}: {_line(reason)}" for reason in reasons)
+    kind, namespace = obj["kind"].lower(), namespace_of(obj)
+    what = f"{kind} {'/'.join(part for part in (namespace, name_of(obj)) if part)}"
+    more = f"lichen explain {kind}/{name_of(obj)}{f' -n {namespace}' if namespace else ''}"
+    yield from (Trouble(what, _line(reason), more) for reason in _REASONS[obj["kind"]](obj))
+
+
+def _of_namespace(namespace: Object) -> Iterator[str]:
+    left = find_condition(namespace, "NamespaceFinalizersRemaining")
+    if left is not None and left["status"] == "True":
+        yield left["message"]
+
+
+def _of_volume(volume: Object) -> Iterator[str]:
+    status = volume.get("status") or {}
+    if status.get("phase") == "Error":
+        yield status.get("fault") or "it is in Error"
 
 
 def _of_node(node: Object) -> Iterator[str]:
@@ -67,6 +89,11 @@ def _of_pod(pod: Object) -> Iterator[str]:
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") and waiting["reason"] not in _WAITING:
             yield waiting.get("message") or waiting["reason"]
+
+
+_REASONS: dict[str, Callable[[Object], Iterator[str]]] = {
+    "Node": _of_node, "Server": _of_server, "Pod": _of_pod, "Volume": _of_volume, "Namespace": _of_namespace,
+}  # fmt: skip
 
 
 def loud_lines(log_dir: Path, most: int) -> list[LogLine]:

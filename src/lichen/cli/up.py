@@ -14,7 +14,7 @@ from lichen.cli.handover import hand_over
 from lichen.cli.image import build_base_images
 from lichen.cli.output import CommandError, Steps
 from lichen.cli.reach import wait_until_up
-from lichen.client.local import REAL_DATA_DIR, LocalCloud, find_local, simulated_data_dir
+from lichen.client.local import REAL_DATA_DIR, LocalCloud, find_local, is_elsewhere, simulated_data_dir
 
 START_SECONDS = 120.0
 
@@ -43,11 +43,11 @@ def up(arguments: argparse.Namespace) -> int:
         from lichen.cli.demo import play
 
         play(cloud, steps)
-    print_access(cloud, access)
+    print_access(cloud, access, played=arguments.demo)
     return 0
 
 
-def print_access(cloud: LocalCloud, access: dict[str, Path]) -> None:
+def print_access(cloud: LocalCloud, access: dict[str, Path], *, played: bool = False) -> None:
     print(f"""
   OpenStack    {cloud.openstack_url}    clouds.yaml: {access["clouds"]}  (clouds lichen, lichen-demo)
   Kubernetes   {cloud.kubernetes_url}    kubeconfig:  {access["kubeconfig"]}  (context lichen)
@@ -55,11 +55,22 @@ def print_access(cloud: LocalCloud, access: dict[str, Path]) -> None:
 
   Try:
     export OS_CLOUD=lichen-demo KUBECONFIG={access["kubeconfig"]}
-    openstack server list
+    {_to_try(cloud, played)}
     kubectl get servers,pods,networks,ports -A
     kubectl get nodes -o wide
-    openstack console log show web
-    lichen status""")
+    lichen status{f" --data-dir {cloud.data_dir}" if is_elsewhere(cloud) else ""}""")
+
+
+def _to_try(cloud: LocalCloud, played: bool) -> str:
+    """What makes something to look at, or shows it."""
+    if played:
+        return "openstack server list\n    openstack console log show web"
+    if not cloud.simulate:
+        return "sudo lichen demo                 # a VM and two pods on one network, killed and healed"
+    return """truncate -s 1M any.img           # simulated machines boot anything
+    openstack image create --file any.img --disk-format raw --container-format bare any
+    openstack server create --image any --flavor m1.tiny --network cluster --wait web
+    kubectl -n demo create deployment hello --image nginx --replicas 3"""
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -82,6 +82,11 @@ def find_local(data_dir: Path | None) -> LocalCloud | None:
     return next((cloud for cloud in found if cloud and cloud.is_running), None)
 
 
+def is_elsewhere(cloud: LocalCloud) -> bool:
+    """It is found only by whoever says where its data is."""
+    return Path(cloud.data_dir) not in (REAL_DATA_DIR, simulated_data_dir())
+
+
 def read_credentials(cloud: LocalCloud) -> Credentials:
     """PermissionError: only the user who started the cloud may read them."""
     return msgspec.json.decode(cloud.credentials_file.read_bytes(), type=Credentials)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lichen.model.data import Object
-from lichen.model.meta import find_condition, is_deleting, name_of
+from lichen.model.meta import find_condition, is_deleting, name_of, namespace_of
 from lichen.planning.causes import (
     Cause,
     Line,
@@ -79,13 +79,11 @@ def cause_of(obj: Object, world: World) -> Cause | None:
 
 def _leaving(obj: Object, world: World) -> Cause:
     """What keeps a thing that was deleted."""
-    holders = [*(obj["metadata"].get("finalizers") or []), *((obj.get("spec") or {}).get("finalizers") or [])]
+    holders = [*_finalizers(obj), *((obj.get("spec") or {}).get("finalizers") or [])]
     left = [c for c in (obj.get("status") or {}).get("conditions") or [] if c["status"] == "True"]
     remaining = [one_line(c.get("message", "")) for c in left if c.get("reason", "").startswith("Some")]
     if remaining:
-        every = "kubectl api-resources --verbs=list --namespaced -o name"
-        mend = f"{every} | xargs -n1 kubectl get --ignore-not-found -n {name_of(obj)}"
-        return Cause(f"is being deleted and still holds things: {'; '.join(remaining)}", mend=mend)
+        return _not_empty(obj, remaining, world)
     spec = obj.get("spec") or {}
     node = world.find("Node", spec.get("node") or spec.get("nodeName") or "")
     if node is not None and refused(node, "Ready"):
@@ -103,6 +101,20 @@ def _leaving(obj: Object, world: World) -> Cause:
         return Cause(f"{words} (its node removes it first)", mend=kubectl("describe", obj))
     patch = """-p '{"metadata":{"finalizers":null}}' --type=merge"""
     return Cause(words, mend=f"{kubectl('patch', obj, patch)} (only if what should let go is gone)")
+
+
+def _not_empty(namespace: Object, remaining: list[str], world: World) -> Cause:
+    """What is left of its things, led on to one that others hold."""
+    held = [o for o in world.objects if namespace_of(o) == name_of(namespace) and is_deleting(o) and _finalizers(o)]
+    if not held:
+        return Cause(f"is being deleted and still holds things: {'; '.join(remaining)}")
+    first = min(held, key=lambda o: (NODE_FINALIZER in _finalizers(o), o["kind"], name_of(o)))
+    many = "one thing that does" if len(held) == 1 else f"{len(held)} things that do"
+    return Cause(f"is being deleted and has {many} not go", first)
+
+
+def _finalizers(obj: Object) -> list[str]:
+    return obj["metadata"].get("finalizers") or []
 
 
 def _of_any(obj: Object, world: World) -> Cause | None:
