@@ -20,9 +20,10 @@ from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.caller import from_user_info, to_user_info
-from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, Unauthorized
+from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from lichen.model.kind import Kind, new_object
-from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.model.meta import name_of
+from lichen.model.names import SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import Caller
 
 from .world import NOBODY, World
@@ -374,6 +375,22 @@ async def test_a_nodes_agent_watches_only_what_its_credential_lets_it_watch(worl
             await sources.start()
     finally:
         await sources.close()
+
+
+async def test_a_node_reads_by_name_what_its_pods_name_what_the_cloud_tells_all_guests_and_nothing_else(world: World):
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    node = world.kernel.acting(await world.kernel.authenticate(token))
+    for name, namespace in ((VENDOR_DATA, SYSTEM_NAMESPACE), (VENDOR_DATA, "default"), ("settings", "default")):
+        await world.state.create(CONFIG_MAP, new_object(CONFIG_MAP, name, namespace))
+    containers = [{"name": "c", "image": "busybox", "envFrom": [{"configMapRef": {"name": "settings"}}]}]
+    await world.state.create(POD, new_object(POD, "p", "default", {"nodeName": "n1", "containers": containers}))
+    assert name_of(await node.get(CONFIG_MAP, "settings", "default")) == "settings"
+    assert name_of(await node.get(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)) == VENDOR_DATA
+    with pytest.raises(Forbidden):
+        await node.get(CONFIG_MAP, VENDOR_DATA, "default")
+    await world.state.delete(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)
+    with pytest.raises(NotFound):
+        await node.get(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)
 
 
 async def test_a_node_gets_tokens_for_its_own_pods_only(world: World):

@@ -12,12 +12,16 @@ from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden, NotFound
 from lichen.model.kind import Kind
+from lichen.model.names import SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import Caller, State
 
 NODE = "system:node:"
 BOUND = (POD, Server.KIND, Volume.KIND, VolumeSnapshot.KIND, VolumeAttachment.KIND)
 """Kinds of which a node sees only what its name is written in."""
 REFERRED = (SECRET, CONFIG_MAP)
+
+TOLD_TO_GUESTS = (CONFIG_MAP, SYSTEM_NAMESPACE, VENDOR_DATA)
+"""What the cloud tells every guest: each node passes it on."""
 
 
 def node_field(kind: Kind) -> str:
@@ -57,6 +61,8 @@ class NodeReads:
         return node_of(kind, await self._store.get(kind, name, namespace)) == node
 
     async def _is_referred_to(self, node: str, kind: Kind, name: str, namespace: str) -> bool:
+        if (kind, namespace, name) == TOLD_TO_GUESTS:
+            return True
         pods = await self._store.list(POD, namespace, fields=f"spec.nodeName={node}")
         if any((kind.kind, name) in references(pod["spec"]) for pod in pods.items):
             return True
