@@ -35,8 +35,8 @@ def a_server(here: Here, name: str, flavor: str = "m1.tiny", *more: str) -> str:
     return str(shown["id"])
 
 
-def a_pod(here: Here, name: str, **container: object) -> None:
-    spec = {"containers": [{"name": "c", "image": "busybox", **container}]}
+def a_pod(here: Here, name: str, *, volumes: object = (), **container: object) -> None:
+    spec = {"containers": [{"name": "c", "image": "busybox", **container}], "volumes": volumes}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     here.kubectl_ok("-n", "demo", "apply", "-f", "-", input=pod)
 
@@ -97,6 +97,18 @@ def test_a_server_that_fails_and_one_that_is_well(cloud: Here):
     assert "refused to start" in by_name and f"mend: openstack server reboot --hard {broken}" in by_name
     well = "nothing is wrong: server demo/fine is Running\n"
     until("it runs", lambda: explained(cloud, f"servers/{healthy}") == well)
+
+
+def test_a_claim_that_no_volume_can_be_as_large_as(cloud: Here):
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "900Ti"}}}
+    meta = {"name": "vast", "namespace": "demo"}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}
+    cloud.kubectl_ok("apply", "-f", "-", input=claim)
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "vast"}}]
+    a_pod(cloud, "owner", volumes=volumes, volumeMounts=[{"name": "data", "mountPath": "/data"}])
+    said = "→ volume claim demo/vast is not bound: ProvisioningFailed:"
+    until("it is told", lambda: said in explained(cloud, "pod/owner"))
+    assert "65536" in explained(cloud, "pvc/vast")
 
 
 def test_a_project_that_cannot_go_says_what_holds_it(cloud: Here):

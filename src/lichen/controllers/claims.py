@@ -80,7 +80,7 @@ class ClaimController(_Volumes):
         if handle_of(persistent) and volume is not None:
             attachment = self.attachments.get(name_of(volume), namespace_of(volume))
             steps += plan_mounts(persistent, volume, pods, attachment)
-        await self.world.apply(steps)
+        await self.world.apply_told(steps, claim, "ProvisioningFailed")
         return None
 
     def _pods(self, key: Key) -> list[Object]:

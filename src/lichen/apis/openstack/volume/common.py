@@ -165,7 +165,7 @@ def checked_size(value: object, field: str = "size") -> int:
     text = str(value)
     if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) <= 65536:
         raise BadRequest(
-            f"Invalid input for field/attribute {field}. Value: {text[:40]}. It is a number of GiB from 1."
+            f"Invalid input for field/attribute {field}. Value: {text[:40]}. It is a number of GiB from 1 to 65536."
         )
     return int(text)
 
