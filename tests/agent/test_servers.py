@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from lichen.drivers.base import GuestPower
 from lichen.drivers.fake.faults import KEY
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
+from lichen.model.errors import Forbidden
 from lichen.model.names import NODE_FINALIZER
 from tests.agent.world import NETWORK_ID, World, a_port, a_server, boot
 
@@ -69,6 +73,22 @@ async def test_a_reboot_is_carried_out_once(world: World):
     await world.store.patch(SERVER, "web", "demo", {"spec": reboot})
     await world.until(SERVER, "web", lambda s: s["status"].get("rebootedAt") and s["status"]["phase"] == "Running")
     assert len(world.machine.guests["id-web"].runs) == 2
+
+
+async def test_a_guest_goes_though_its_servers_name_was_taken_by_one_of_another_node(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """A node may not get that other server: it asks for its guest's id."""
+    await boot(world)
+
+    async def forbidden(*_: Any) -> Object:
+        raise Forbidden("nothing that is bound to node-1 needs it")
+
+    monkeypatch.setattr(world.store, "get", forbidden)
+    await world.store.delete(SERVER, "web", "demo")
+    async with asyncio.timeout(5):
+        while world.machine.guests:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_killed_guest_comes_back(world: World):

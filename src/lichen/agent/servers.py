@@ -73,7 +73,7 @@ class Servers:
             if guest_id in known:
                 server = known[guest_id]
                 self._guests[namespace_of(server), name_of(server)] = guest_id
-            elif not (await self._state.list(Server.KIND, fields=f"spec.id={guest_id}")).items:
+            elif not await self._lives(guest_id):
                 log.warning("guest %s belongs to no server: removed", guest_id)
                 await self.driver.remove(guest_id)
         for server in known.values():
@@ -262,16 +262,15 @@ class Servers:
         guest_id = self._guests.get(key)
         if guest_id is None:
             return
-        try:
-            server = await self._state.get(Server.KIND, key[1], key[0])
-            gone = server["spec"].get("id") != guest_id
-        except NotFound:
-            gone = True
-        if gone:
+        if not await self._lives(guest_id):
             await self.driver.remove(guest_id)
             for port in self._sources.ports_of(guest_id):
                 await self._networks.unplug(port["spec"]["id"])
         self._guests.pop(key, None)
+
+    async def _lives(self, guest_id: str) -> bool:
+        """Whether there is a server with that id, on whichever node."""
+        return bool((await self._state.list(Server.KIND, fields=f"spec.id={guest_id}")).items)
 
     async def _spec(self, server: Object, ports: dict[str, Object], taps: dict[str, str]) -> GuestSpec:
         typed = Server.of(server)
