@@ -19,11 +19,12 @@ from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
+from lichen.kinds.volume.volume import Volume
 from lichen.model.caller import from_user_info, to_user_info
 from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of
-from lichen.model.names import SYSTEM_NAMESPACE, VENDOR_DATA
+from lichen.model.names import NODE_FINALIZER, SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import Caller
 
 from .world import NOBODY, World
@@ -391,6 +392,21 @@ async def test_a_node_reads_by_name_what_its_pods_name_what_the_cloud_tells_all_
     await world.state.delete(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)
     with pytest.raises(NotFound):
         await node.get(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)
+
+
+@pytest.mark.parametrize("maker", ["admin", "member"])
+async def test_a_node_holds_what_is_bound_to_it_whoever_made_it(world: World, maker: str):
+    owner = await (world.admin() if maker == "admin" else world.member("ann"))
+    home, mine = owner.namespace, world.kernel.acting(owner)
+    await world.state.create(Flavor.KIND, new_object(Flavor.KIND, "f", spec={"vcpus": 1, "memory": 1, "disk": 1}))
+    await mine.create(Volume.KIND, new_object(Volume.KIND, "v", home, {"size": 1}))
+    await mine.create(Server.KIND, new_object(Server.KIND, "s", home, {"flavor": "f", "networks": []}))
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    node = world.kernel.acting(await world.kernel.authenticate(token))
+    for kind, name in ((Volume.KIND, "v"), (Server.KIND, "s")):
+        await world.state.patch(kind, name, home, {"spec": {"node": "n1"}})
+        held = await node.patch(kind, name, home, {"metadata": {"finalizers": [NODE_FINALIZER]}})
+        assert held["metadata"]["finalizers"] == [NODE_FINALIZER]
 
 
 async def test_a_node_gets_tokens_for_its_own_pods_only(world: World):

@@ -38,7 +38,7 @@ class Volumes:
             return
         spec = request.object["spec"]
         if not request.caller.is_admin and request.caller.name != CONTROLLERS:
-            spec["claim"] = (request.old or {"spec": {}})["spec"].get("claim", "")
+            _keep(spec, request.old["spec"] if request.old else {}, "claim")
         if request.old is not None:
             _check_update(request, spec, request.old["spec"])
         if request.verb == "create":
@@ -131,6 +131,13 @@ async def _pin_image(request: Request, spec: Object) -> int:
     }
     spec["imageMetadata"] = {**(wants.get("properties") or {}), **known}
     return max(int(wants.get("minDisk") or 0), -(-int(status.get("virtualSize") or 0) // GIB))
+
+
+def _keep(spec: Object, old: Object, field: str) -> None:
+    """The field stays as it was, there or not: what a node writes back must be what it read."""
+    spec.pop(field, None)
+    if field in old:
+        spec[field] = old[field]
 
 
 def _inherit(spec: Object, source: Object) -> None:
