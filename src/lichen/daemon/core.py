@@ -25,7 +25,7 @@ from lichen.kinds.identity.user import User
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists
 from lichen.model.kind import Kind, new_object
-from lichen.model.names import PROJECT_ID
+from lichen.model.names import CONTROLLERS, NODE_USER, NODES, PROJECT_ID
 from lichen.model.state import State
 from lichen.store.memory import MemoryStore
 from lichen.store.sqlite import SqliteStore
@@ -68,8 +68,8 @@ class Core:
         """Credentials of the cloud's own processes, which read them again when they end."""
         node = self.settings.node_name
         bearers = {
-            "controllers": ("system:lichen-controllers", ("system:lichen-controllers",)),
-            "node": (f"system:node:{node}", ("system:nodes",)),
+            "controllers": (CONTROLLERS, (CONTROLLERS,)),
+            "node": (f"{NODE_USER}{node}", (NODES,)),
         }
         for role, (name, groups) in bearers.items():
             token = self.identity.system_token(name, groups, PROCESS_TOKEN_SECONDS)

@@ -38,6 +38,13 @@ LISTEN = "lichen.dev/listen"
 NODE_FINALIZER = "lichen.dev/node"
 """Finalizer: the node has still to let go of what it runs for the object."""
 
+CONTROLLERS = "system:lichen-controllers"
+"""User and group of the cloud's controllers."""
+NODE_USER = "system:node:"
+"""How the name of a node's credential begins."""
+NODES = "system:nodes"
+"""The group of the nodes' credentials."""
+
 SYSTEM_NAMESPACE = "lichen-system"
 ROOT_CA = "kube-root-ca.crt"
 """The ConfigMap in every namespace that holds the authority of the API's certificate."""

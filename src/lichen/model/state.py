@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from lichen.model.data import Object
 from lichen.model.kind import Kind
+from lichen.model.names import CONTROLLERS, NODE_USER
 
 
 class EventType(StrEnum):
@@ -193,6 +194,16 @@ class Caller:
     def is_admin(self) -> bool:
         """As upstream, `admin` on any project or on the system is the cloud's admin; so is `system:masters`."""
         return "admin" in self.roles or "system:masters" in self.groups
+
+    @property
+    def is_cloud(self) -> bool:
+        """The cloud's admin or its controllers, which do what no project may."""
+        return self.is_admin or self.name == CONTROLLERS
+
+    @property
+    def node(self) -> str:
+        """The node whose credential it is, "" for all others."""
+        return self.name.removeprefix(NODE_USER) if self.name.startswith(NODE_USER) else ""
 
 
 class Cloud(Protocol):

@@ -13,9 +13,6 @@ from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.kind import Kind
-from lichen.model.state import Caller
-
-CONTROLLERS = "system:lichen-controllers"
 
 
 class Placement:
@@ -28,7 +25,7 @@ class Placement:
     verbs: tuple[str, ...] = ("create", "update")
 
     async def admit(self, request: Request) -> None:
-        if request.subresource or _is_the_cloud(request.caller):
+        if request.subresource or request.caller.is_cloud:
             return
         new: Object = request.object["spec"]
         old: Object = request.old["spec"] if request.old else {}
@@ -56,7 +53,3 @@ def _pin(new: Object, old: Object) -> None:
         new.pop("imageId", None)
     if new.get("flavor") == old.get("flavor") and "resources" in old:
         new["resources"] = old["resources"]
-
-
-def _is_the_cloud(caller: Caller) -> bool:
-    return caller.is_admin or caller.name == CONTROLLERS

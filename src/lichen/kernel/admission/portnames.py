@@ -17,7 +17,6 @@ from lichen.model.names import is_dns_label, is_dns_subdomain
 
 MOST_PAIRS = 10
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-CONTROLLERS = "system:lichen-controllers"
 
 
 class PortWishes:
@@ -42,7 +41,7 @@ class PortWishes:
         wants = [key for key in ("portSecurity", "allowedAddressPairs") if spec.get(key) != old.get(key)]
         loosened = [key for key in wants if spec.get(key) is False or (key == "allowedAddressPairs" and spec.get(key))]
         foreign = "/" in str(spec.get("network", ""))
-        if loosened and foreign and not request.caller.is_admin and request.caller.name != CONTROLLERS:
+        if loosened and foreign and not request.caller.is_cloud:
             raise refused(request, f"only the network's owner may set {' and '.join(loosened)} of its ports")
 
 

@@ -16,10 +16,9 @@ from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict
 from lichen.model.kind import Kind
 from lichen.model.meta import namespace_of
-from lichen.model.names import with_suffix
+from lichen.model.names import CONTROLLERS, with_suffix
 from lichen.model.state import State
 
-CONTROLLERS = "system:lichen-controllers"
 INTERFACE, GATEWAY = "network:router_interface", "network:router_gateway"
 
 

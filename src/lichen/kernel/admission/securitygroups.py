@@ -15,9 +15,9 @@ from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, Conflict, NotFound
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of
+from lichen.model.names import CONTROLLERS
 from lichen.model.state import State
 
-CONTROLLERS = "system:lichen-controllers"
 _UNFILTERED = ("pod", "network:")
 
 

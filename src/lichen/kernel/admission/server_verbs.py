@@ -16,11 +16,9 @@ from lichen.model.data import Object
 from lichen.model.errors import Cause
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import annotations_of, name_of, owner_reference
-from lichen.model.names import REQUEST, SERVER_GROUP, with_suffix
+from lichen.model.names import CONTROLLERS, REQUEST, SERVER_GROUP, with_suffix
 from lichen.model.state import Caller
 
-CONTROLLERS = "system:lichen-controllers"
-NODE = "system:node:"
 LOCK = ("locked", "lockedBy", "lockedReason")
 _REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}")
 POWER_VERBS = {
@@ -207,4 +205,4 @@ def _request_id(request: Request) -> str:
 
 
 def _is_ours(caller: Caller) -> bool:
-    return caller.name == CONTROLLERS or caller.name.startswith(NODE)
+    return caller.name == CONTROLLERS or bool(caller.node)

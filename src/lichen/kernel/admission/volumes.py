@@ -5,7 +5,6 @@ something else stands on."""
 from __future__ import annotations
 
 from lichen.kernel.admission import Request, faulty
-from lichen.kernel.admission.ownership import CONTROLLERS
 from lichen.kernel.admission.refs import canonical, resolve
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.server import Server
@@ -37,7 +36,7 @@ class Volumes:
         if request.subresource:
             return
         spec = request.object["spec"]
-        if not request.caller.is_admin and request.caller.name != CONTROLLERS:
+        if not request.caller.is_cloud:
             _keep(spec, request.old["spec"] if request.old else {}, "claim")
         if request.old is not None:
             _check_update(request, spec, request.old["spec"])

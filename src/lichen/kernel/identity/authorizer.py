@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
 from lichen.kernel.identity.delegation import OWNED
 from lichen.kernel.identity.directory import Directory, project_id
-from lichen.kernel.identity.nodes import BOUND, NODE, node_field
+from lichen.kernel.identity.nodes import BOUND, node_field
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
 from lichen.kernel.identity.tokens import Scope
@@ -28,12 +28,12 @@ from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
+from lichen.model.names import CONTROLLERS
 from lichen.model.selectors import parse_fields
 from lichen.model.state import Caller
 
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
-CONTROLLERS = "system:lichen-controllers"
 REMEMBERED = 20_000
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
 
@@ -61,7 +61,7 @@ class Authorizer:
             return None  # what a definition brings has no rules of its own for those who empty namespaces
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
-            return _node_refusal(caller, verb, kind, name, fields) if caller.name.startswith(NODE) else None
+            return _node_refusal(caller, verb, kind, name, fields) if caller.node else None
         if kind in OWNED and not subresource and self._is_ones_delegation(caller, verb, kind, name, fields):
             return None
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
@@ -187,7 +187,7 @@ def _node_refusal(caller: Caller, verb: str, kind: Kind, name: str, fields: str)
     """A node lists what is bound to it, or asks for one server by its id. (What it may get by name: `nodes`.)"""
     if name or verb not in ("list", "watch") or kind not in BOUND:
         return None
-    terms, node = _terms(fields), caller.name.removeprefix(NODE)
+    terms, node = _terms(fields), caller.node
     if terms.get(f"spec.{node_field(kind)}") == node or (kind == Server.KIND and terms.get("spec.id")):
         return None
     return f"a node may only list what is bound to {node}"

@@ -10,6 +10,7 @@ from lichen.kinds import builtin
 from lichen.kinds.catalog import all_kinds, own_kinds
 from lichen.model.data import Object
 from lichen.model.kind import Kind, new_object
+from lichen.model.names import CONTROLLERS, NODES
 
 ROLE_TO_CLUSTER_ROLE = {"manager": "admin", "member": "edit", "reader": "view"}
 CLOUD_READER = "system:cloud-reader"
@@ -50,7 +51,7 @@ def cluster_roles() -> list[Object]:
         _role("system:public-info-viewer", [_paths("/healthz", "/livez", "/readyz", "/version", "/version/")]),
         _role(CLOUD_READER, _cloud_reader_rules()),
         _role("system:node", _node_rules()),
-        _role("system:lichen-controllers", _controller_rules()),
+        _role(CONTROLLERS, _controller_rules()),
     ]
 
 
@@ -62,8 +63,8 @@ def cluster_role_bindings() -> list[Object]:
         _binding("system:discovery", "Group", "system:authenticated"),
         _binding("system:public-info-viewer", "Group", "system:authenticated", "system:unauthenticated"),
         _binding(ISSUER_DISCOVERY, "Group", "system:serviceaccounts"),
-        _binding("system:node", "Group", "system:nodes"),
-        _binding("system:lichen-controllers", "User", "system:lichen-controllers"),
+        _binding("system:node", "Group", NODES),
+        _binding(CONTROLLERS, "User", CONTROLLERS),
     ]
 
 

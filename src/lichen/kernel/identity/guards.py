@@ -5,8 +5,8 @@ and a node touches only what is bound to it."""
 from __future__ import annotations
 
 from lichen.kernel.admission import Request
-from lichen.kernel.identity.authorizer import CONTROLLERS, Authorizer
-from lichen.kernel.identity.nodes import BOUND, NODE, node_of
+from lichen.kernel.identity.authorizer import Authorizer
+from lichen.kernel.identity.nodes import BOUND, node_of
 from lichen.kinds import builtin
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
@@ -72,7 +72,7 @@ class SharingIsForAdmins:
 
     async def admit(self, request: Request) -> None:
         caller = request.caller
-        if caller.is_admin or caller.name == CONTROLLERS:
+        if caller.is_cloud:
             return
         new = request.object.get("spec") or {}
         old = (request.old or {}).get("spec") or {}
@@ -96,7 +96,7 @@ class ImagesKeepTheirBytes:
     async def admit(self, request: Request) -> None:
         caller, status = request.caller, request.object.get("status") or {}
         old = (request.old or {}).get("status") or {}
-        if caller.is_admin or caller.name == CONTROLLERS or status == old:
+        if caller.is_cloud or status == old:
             return
         is_own = status.get("location", "") in ("", request.object["spec"].get("id"))
         if not is_own or old.get("phase") not in (None, "", "queued", "saving"):
@@ -115,9 +115,9 @@ class NodesKeepToTheirOwn:
     verbs: tuple[str, ...] = ("create", "update", "delete")
 
     async def admit(self, request: Request) -> None:
-        if not request.caller.name.startswith(NODE):
+        node = request.caller.node
+        if not node:
             return
-        node = request.caller.name.removeprefix(NODE)
         if request.kind in (builtin.NODE, builtin.LEASE):
             own = request.name == node and request.namespace in ("", NODE_LEASES)
             self._refuse_unless(request, own, f"it may write only its own, {node}")

@@ -15,7 +15,6 @@ from lichen.model.kind import Kind
 from lichen.model.names import SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import Caller, State
 
-NODE = "system:node:"
 BOUND = (POD, Server.KIND, Volume.KIND, VolumeSnapshot.KIND, VolumeAttachment.KIND)
 """Kinds of which a node sees only what its name is written in."""
 REFERRED = (SECRET, CONFIG_MAP)
@@ -42,9 +41,9 @@ class NodeReads:
 
     async def check(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
         """Forbidden: it is none of the node's. What is not there may be said to be so."""
-        if not caller.name.startswith(NODE) or kind not in (*BOUND, *REFERRED):
+        node = caller.node
+        if not node or kind not in (*BOUND, *REFERRED):
             return
-        node = caller.name.removeprefix(NODE)
         try:
             allowed = await (self._is_bound if kind in BOUND else self._is_referred_to)(node, kind, name, namespace)
         except NotFound:

@@ -14,7 +14,6 @@ from lichen.model.errors import BadRequest, Cause, Conflict, Forbidden, Invalid
 from lichen.model.meta import name_of, namespace_of, uid_of
 from lichen.model.state import Caller, State
 
-NODE = "system:node:"
 LEAST_SECONDS = 600
 MOST_SECONDS = 48 * 3600
 
@@ -56,7 +55,7 @@ class ServiceAccountTokens:
     async def _check_bound(self, caller: Caller, account: Object, bound: Object) -> None:
         """What a token is bound to must be there; a node gets tokens for its own pods only. NotFound, Conflict,
         Forbidden."""
-        node = caller.name.removeprefix(NODE) if caller.name.startswith(NODE) else ""
+        node = caller.node
         name, uid = str(bound.get("name") or ""), bound.get("uid")
         if bound.get("kind") != "Pod" or not name:
             if node:
