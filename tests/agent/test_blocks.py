@@ -66,3 +66,10 @@ async def test_another_nodes_volume_is_left_alone(world: World):
     await world.store.create(Volume.KIND, a_volume("other", node="node-2"))
     await available(world)
     assert set(world.pool.volumes) == {"id-data"}
+
+
+async def test_a_volume_is_made_of_no_file_of_the_node_that_is_not_an_image(world: World):
+    await world.store.create(Volume.KIND, a_volume(image="trap", imageId="/etc/hostname"))
+    failed = await world.until(Volume.KIND, "data", phase("Error"))
+    assert failed["status"]["fault"] == "'/etc/hostname' is not an image's id."
+    assert world.pool.volumes == {}

@@ -13,6 +13,7 @@ from lichen.agent.reporting import patch_finalizers, patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
 from lichen.drivers.base import BlockDriver, Blocks, BlockSpec
+from lichen.drivers.files.images import is_image_id
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
@@ -115,7 +116,11 @@ class NodeVolumes:
             if id and id not in sizes:
                 return "lost", f"{what} is not on node {self._node}."
         image_id = spec.get("imageId")
-        if not image_id or (self._images / image_id).exists():
+        if not image_id:
+            return "ready", ""
+        if not is_image_id(image_id):
+            return "lost", f"{image_id!r} is not an image's id."
+        if (self._images / image_id).exists():
             return "ready", ""
         image = self._sources.image(image_id)
         phase = (image.get("status") or {}).get("phase") or "queued" if image else "gone"

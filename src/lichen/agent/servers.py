@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import cast
@@ -19,6 +18,7 @@ from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
 from lichen.agent.workers import Workers
 from lichen.drivers.base import GuestDisk, GuestDriver, GuestNic, GuestSpec
+from lichen.drivers.files.images import is_image_id
 from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, SECRET
 from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str]
 ROUNDS = 12
 """Plans in a row after which a server that does not settle is put off."""
-_IMAGE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 class Servers:
@@ -169,7 +168,7 @@ class Servers:
             return "ready", ""
         if not image_id:
             return "lost", "The server has no image to boot from."
-        if not _IMAGE_ID.fullmatch(image_id):
+        if not is_image_id(image_id):
             return "lost", f"{image_id!r} is not an image's id."
         if (self._images / image_id).exists():
             return "ready", ""

@@ -47,6 +47,11 @@ class Stored:
     format: str
 
 
+def is_image_id(text: str) -> bool:
+    """Whether an image's bytes can be in a file of that name: no path, and no draft of an upload."""
+    return _ID.fullmatch(text) is not None
+
+
 class ImageStore:
     """Images' bytes in `directory`, which is made with the first of them."""
 
@@ -55,7 +60,7 @@ class ImageStore:
 
     def path(self, image_id: str) -> Path:
         """Where an image's bytes are, whether or not they are there. ValueError: not an image's id."""
-        if not _ID.fullmatch(image_id):
+        if not is_image_id(image_id):
             raise ValueError(f"{image_id!r} is not an image id")
         return self._directory / image_id
 

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
-from lichen.kernel.admission import Request
+from lichen.kernel.admission import Request, faulty
 from lichen.kinds.catalog import own_kinds
-from lichen.model.errors import Conflict
+from lichen.kinds.faults import show
+from lichen.kinds.image.image import Image
+from lichen.model.errors import Cause, Conflict
 from lichen.model.kind import Kind
 
 _IDENTITY = "identity.lichen.dev"
+_ID = re.compile(r"[0-9A-Za-z_-]([0-9A-Za-z ._-]{0,253}[0-9A-Za-z._-])?")
+"""As nova has it for flavors. Nodes name files by ids, so that none may lead elsewhere."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Ids:
@@ -41,9 +47,14 @@ def _fields(kind: Kind) -> frozenset[str]:
     return frozenset(spec.declared_fields if spec is not None else ())
 
 
+def _check(request: Request, chosen: str) -> None:
+    form, what = (_UUID, "a UUID") if request.kind == Image.KIND else (_ID, "letters, digits, - and _")
+    if form.fullmatch(chosen) is None:
+        raise faulty(request, Cause("spec.id", f"Invalid value: {show(chosen)}: an id is {what}"))
+
+
 async def _check_free(request: Request, chosen: str) -> None:
-    if any(c in chosen for c in ",=\\"):
-        raise Conflict(f"id {chosen[:64]!r} may not contain a comma, = or a backslash", kind=request.kind.plural)
+    _check(request, chosen)
     same = await request.state.list(request.kind, fields=f"spec.id={chosen}", limit=1)
     if same.items:
         raise Conflict(
