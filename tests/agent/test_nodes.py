@@ -113,6 +113,10 @@ async def test_every_heart_beats_once_in_an_interval(nodes: int, interval: int):
         await heart.leave(str(number))
 
 
+async def unheard(key: object, error: Exception | None, failures: int) -> None:
+    """Nobody is told how work ends."""
+
+
 async def test_a_worker_runs_once_more_if_it_was_poked_meanwhile():
     runs = 0
 
@@ -123,7 +127,7 @@ async def test_a_worker_runs_once_more_if_it_was_poked_meanwhile():
             workers.poke("a")
             workers.poke("a")
 
-    workers = Workers(work, ManualClock())
+    workers = Workers(work, ManualClock(), unheard)
     workers.poke("a")
     await settle()
     assert (runs, workers.busy) == (2, 0)
@@ -136,7 +140,7 @@ async def test_a_failure_is_tried_again_later_and_later():
         times.append(clock.now())
         raise Temporary("no")
 
-    workers = Workers(work, clock)
+    workers = Workers(work, clock, unheard)
     workers.poke("a")
     await clock.run(20)
     await workers.close()
@@ -150,7 +154,7 @@ async def test_a_poke_wakes_what_waits():
         times.append(clock.now())
         return 100.0 if len(times) == 1 else None
 
-    workers = Workers(work, clock)
+    workers = Workers(work, clock, unheard)
     workers.poke("a")
     await clock.run(5)
     workers.poke("a")
@@ -165,7 +169,7 @@ async def test_different_objects_are_worked_on_at_the_same_time():
         inside.add(key)
         await gate.wait()
 
-    workers = Workers(work, SystemClock())
+    workers = Workers(work, SystemClock(), unheard)
     for key in "abc":
         workers.poke(key)
     await settle()

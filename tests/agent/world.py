@@ -110,8 +110,8 @@ def an_agent(
 
 
 @contextlib.asynccontextmanager
-async def a_world(root: Path) -> AsyncIterator[World]:
-    store = MemoryStore()
+async def a_world(root: Path, store: MemoryStore | None = None) -> AsyncIterator[World]:
+    store = store or MemoryStore()
     (root / "images").mkdir()
     (root / "images" / IMAGE_ID).write_bytes(b"QFI\xfbdisk")
     await a_network(store)

@@ -110,6 +110,19 @@ def test_a_pod_says_what_its_containers_wait_for():
     assert trouble.why.startswith("no xxx") and trouble.why.endswith("…") and len(trouble.why) < 200
 
 
+def test_what_a_node_tries_in_vain_is_told_of_whatever_it_concerns_also_of_what_is_to_go():
+    stalled = {"type": "Stalled", "status": "True", "message": "Node vm tries again and again: no."}
+    for kind in ("Node", "Server", "Pod", "Volume", "VolumeSnapshot", "VolumeAttachment", "Image"):
+        obj = an_object(kind, stalled)
+        obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        assert [trouble.why for trouble in troubles_of(obj)] == ["Node vm tries again and again: no."]
+
+
+def test_an_attachment_says_its_fault_and_an_image_why_it_is_killed():
+    assert [t.why for t in troubles_of(an_object("VolumeAttachment", fault="no room"))] == ["no room"]
+    assert [t.why for t in troubles_of(an_object("Image", phase="killed", fault="no disk"))] == ["no disk"]
+
+
 def test_a_volume_in_error_and_a_project_that_cannot_go_are_told():
     assert [t.why for t in troubles_of(an_object("Volume", phase="Error", fault="no room"))] == ["no room"]
     held = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "x/never in configmaps/stuck"}

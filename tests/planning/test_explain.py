@@ -160,6 +160,26 @@ def test_a_server_waits_for_a_volume_that_waits_for_an_image():
     ]
 
 
+def test_a_server_whose_volume_does_not_come_leads_to_its_attachment():
+    server = a("Server", "vm", unready("Retrying", "Volume v is not attached yet."), phase="Building")
+    attachment = a("VolumeAttachment", "v", spec={"server": "vm", "volume": "v"}, fault="Volume v is not made yet.")
+    assert told(server, attachment) == [
+        "server demo/vm is Building: Volume v is not attached yet",
+        "volume attachment demo/v is not well: Volume v is not made yet",
+        "kubectl -n demo describe volumeattachment v, then lichen status",
+    ]
+
+
+def test_what_its_node_says_of_a_thing_comes_first_unless_the_node_is_silent():
+    stalled = {"type": "Stalled", "status": "True", "reason": "Forbidden", "message": "Node n1 is refused."}
+    server = a("Server", "vm", stalled, unready("PowerOff", "Off."), spec={"node": "n1"}, phase="Building")
+    assert told(server)[0] == "server demo/vm is Building and does not get on: Node n1 is refused"
+    assert told(deleted(server, "lichen.dev/node"))[0] == (
+        "server demo/vm is being deleted and does not get on: Node n1 is refused"
+    )
+    assert told(server, DOWN)[-2:] == AGENT_DOWN
+
+
 def test_a_guest_that_crashes_again_and_again_has_a_console():
     server = a("Server", "vm", unready("CrashLoopBackOff", "The guest crashed 3 times."), phase="Building")
     assert told(server) == ["server demo/vm is Building: The guest crashed 3 times", "openstack console log show vm"]

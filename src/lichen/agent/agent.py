@@ -23,6 +23,7 @@ from lichen.agent.app import NodeApp
 from lichen.agent.attachments import NodeAttachments
 from lichen.agent.blocks import NodeVolumes
 from lichen.agent.captures import Captures
+from lichen.agent.failures import Failures
 from lichen.agent.heart import Heart
 from lichen.agent.metadata_server import MetadataServer
 from lichen.agent.networks import Networks
@@ -104,10 +105,11 @@ class Agent:
         self._clock = clock
         self._keeper = NodeKeeper(state, facts)
         self._recorder = Recorder(state, clock, "lichen-agent", node_name)
+        self._failures = failures = Failures(node_name, state, self._recorder, clock)
         host_ip = facts.addresses[0] if facts.addresses else ""
         engine = facts.engine.partition("://")[0]
-        self.networks = Networks(node_name, state, networks, sources, topology, clock)
-        self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock)
+        self.networks = Networks(node_name, state, networks, sources, topology, clock, failures)
+        self.servers = Servers(node_name, state, guests, self.networks, sources, topology, images, clock, failures)
         if isinstance(networks, Listening):
             self.networks.answering.append(MetadataServer(networks, self.servers.metadata))
             if api is not None:
@@ -115,14 +117,14 @@ class Agent:
         self.volumes: NodeVolumes | None = None
         self.attachments: NodeAttachments | None = None
         if blocks is not None:
-            self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock)
-            self.attachments = NodeAttachments(node_name, state, blocks, guests, mounts, sources, clock)
+            self.volumes = NodeVolumes(node_name, state, blocks, sources, images, clock, failures)
+            self.attachments = NodeAttachments(node_name, state, blocks, guests, mounts, sources, clock, failures)
             self.volumes.grown = self.attachments.grown
             self.servers.disks = self.attachments.disks_of
-        self.captures = Captures(node_name, state, guests, blocks, sources, images, clock)
+        self.captures = Captures(node_name, state, guests, blocks, sources, images, clock, failures)
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
-            root=root, host_ip=host_ip, engine=engine, recorder=self._recorder, api=api,
+            root=root, host_ip=host_ip, engine=engine, recorder=self._recorder, failures=failures, api=api,
         )  # fmt: skip
         if self.attachments is not None:
             self.pods.claims = self.attachments.folders_of
@@ -153,6 +155,11 @@ class Agent:
     def _running_pods(self) -> Values:
         return [((self.name,), _running(self._shared.sources.pods_of(self.name)))]
 
+    async def beat(self) -> None:
+        """Say that the node lives, and how it is."""
+        await self._keeper.renew(self._clock.now())
+        await self._keeper.report(self._clock.now(), failing=self._failures.unsaid.values())
+
     async def plug(self, pod_uid: str, netns: str) -> PortSpec | None:
         """For the CNI plugin: plug the pod's Port into `netns`. None: it has none. Temporary: not yet."""
         return await self.pods.plug(pod_uid, netns)
@@ -178,7 +185,7 @@ class Agent:
         self.captures.start()
         await self.pods.start()
         await self._register()
-        self._shared.heart.join(self.name, self._beat)
+        self._shared.heart.join(self.name, self.beat)
 
     async def _register(self) -> None:
         """Until it is done: the API may be on its way up."""
@@ -215,10 +222,6 @@ class Agent:
             self.volumes.told(obj)
         if self.attachments is not None:
             self.attachments.told(obj)
-
-    async def _beat(self) -> None:
-        await self._keeper.renew(self._clock.now())
-        await self._keeper.report(self._clock.now())
 
     def _pumps(self) -> list[Coroutine[Any, Any, None]]:
         drivers = {id(driver): driver for driver in self.pods.drivers.values()}

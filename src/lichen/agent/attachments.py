@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import cast
 
+from lichen.agent.failures import Failures, Place, Told
 from lichen.agent.reporting import patch_finalizers, patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
@@ -41,9 +42,10 @@ class NodeAttachments:
         mounts: MountDriver | None,
         sources: Sources,
         clock: Clock,
+        failures: Failures,
     ) -> None:
         self.mounts = mounts
-        self.workers = Workers(self._reconcile, clock)
+        self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
         self._node = node
         self._state = state
         self._blocks = blocks
@@ -147,7 +149,7 @@ class NodeAttachments:
         except (Temporary, Permanent) as error:
             await self._report(place, self._current(place) or attachment, {"fault": error.message})
             if isinstance(error, Temporary):
-                raise
+                raise Told(error.message, delay=error.delay) from error
         return None
 
     def _current(self, key: Key) -> Object | None:
@@ -161,6 +163,10 @@ class NodeAttachments:
             self._written.pop(key, None)
             return watched
         return written
+
+    def _place(self, key: Hashable) -> Place:
+        namespace, name = cast(Key, key)
+        return Place(VolumeAttachment.KIND, namespace, name, self._current((namespace, name)))
 
     async def _carry_out(self, key: Key, attachment: Object) -> None:
         spec = attachment["spec"]

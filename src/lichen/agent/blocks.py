@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from lichen.agent.counting import counted
+from lichen.agent.failures import Failures, Place, Told
 from lichen.agent.reporting import patch_finalizers, patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
@@ -38,12 +39,19 @@ class NodeVolumes:
     """Brings the volumes and snapshots of a node to life."""
 
     def __init__(
-        self, node: str, state: State, driver: BlockDriver, sources: Sources, images: Path, clock: Clock
+        self,
+        node: str,
+        state: State,
+        driver: BlockDriver,
+        sources: Sources,
+        images: Path,
+        clock: Clock,
+        failures: Failures,
     ) -> None:
         self.driver = driver
         self.grown: Callable[[Object], Awaitable[None]] | None = None
         """Told when a volume has become larger."""
-        self.workers = Workers(self._reconcile, clock)
+        self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
         self._node = node
         self._state = state
         self._sources = sources
@@ -93,6 +101,10 @@ class NodeVolumes:
             self._written.pop(key, None)
             return watched
         return written
+
+    def _place(self, key: Hashable) -> Place:
+        plural, namespace, name = cast(Key, key)
+        return Place(KINDS[plural], namespace, name, self._current((plural, namespace, name)))
 
     def _plan(self, key: Key, obj: Object, found: Blocks) -> list[plan.Step]:
         now, id = self._clock.now(), obj["spec"].get("id") or ""
@@ -150,7 +162,7 @@ class NodeVolumes:
             for step in report:
                 obj = await self._step(key, obj, step)
             if isinstance(error, Temporary):
-                raise
+                raise Told(error.message, delay=error.delay) from error
 
     async def _step(self, key: Key, obj: Object, step: plan.Step) -> Object:
         """Carry out one step; the object as it is then."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Hashable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from lichen.agent.failures import Failures, Place
 from lichen.agent.reporting import patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
@@ -43,8 +44,9 @@ class Captures:
         sources: Sources,
         images: Path,
         clock: Clock,
+        failures: Failures,
     ) -> None:
-        self.workers = Workers(self._reconcile, clock)
+        self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
         self._node = node
         self._state = state
         self._guests = guests
@@ -84,6 +86,10 @@ class Captures:
             log.warning("image %s/%s cannot be taken: %s", namespace, name, error)
             await patch_status(self._state, Image.KIND, image, {"phase": "killed", "fault": str(error)})
         return None
+
+    def _place(self, key: Hashable) -> Place:
+        namespace, name = cast("tuple[str, str]", key)
+        return Place(Image.KIND, namespace, name, self._sources.images.get(name, namespace))
 
     async def _take(self, image: Object) -> Stored:
         spec = image["spec"]

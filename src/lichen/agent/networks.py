@@ -8,6 +8,7 @@ import logging
 from collections.abc import Hashable
 from typing import Protocol
 
+from lichen.agent.failures import Failures
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Changes, Topology
 from lichen.agent.workers import Workers
@@ -21,7 +22,7 @@ from lichen.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-SERVICES = ""
+SERVICES = "services"
 """The key of the services' rules among the networks' ids."""
 GROUPS = "groups"
 """The key of the security groups."""
@@ -43,10 +44,17 @@ class Networks:
     """Plugs and unplugs ports, and keeps what it plugged them into."""
 
     def __init__(
-        self, node: str, state: State, driver: NetworkDriver, sources: Sources, topology: Topology, clock: Clock
+        self,
+        node: str,
+        state: State,
+        driver: NetworkDriver,
+        sources: Sources,
+        topology: Topology,
+        clock: Clock,
+        failures: Failures,
     ) -> None:
         self.driver = driver
-        self.workers = Workers(self._sync, clock)
+        self.workers = Workers(self._sync, clock, failures.teller_of("network"))
         self._node = node
         self._state = state
         self._sources = sources

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from lichen.kinds.builtin import LEASE, NODE
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, NotFound
 from lichen.model.meta import owner_reference, with_condition
-from lichen.model.names import POOL
+from lichen.model.names import POOL, STALLED
 from lichen.model.state import State
 from lichen.planning.times import rfc3339, rfc3339_micro
 
@@ -21,6 +21,8 @@ ACCELERATOR = "compute.lichen.dev/accelerator"
 """Annotation and label of a Node: kvm, tcg or fake."""
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
+MOST_FAILING = 3
+"""What fails that is named; the rest is counted."""
 VERSION = "v1.36.0-lichen"
 
 
@@ -101,14 +103,17 @@ class NodeKeeper:
             await self._state.patch(NODE, self.facts.name, "", patch)
         return await self.report(now)
 
-    async def report(self, now: float, *, images: list[tuple[tuple[str, ...], int]] | None = None) -> Object:
-        """Write what changed in the Node's status; registers it again if someone deleted it."""
+    async def report(
+        self, now: float, *, images: list[tuple[tuple[str, ...], int]] | None = None, failing: Collection[str] = ()
+    ) -> Object:
+        """Write what changed in the Node's status; registers it again if someone deleted it. failing: what cannot be
+        done here and is said of no object, a sentence each."""
         try:
             node = await self._state.get(NODE, self.facts.name)
         except NotFound:
             return await self.register(now)
         held = node.get("status") or {}
-        wanted = node_status(self.facts, held, now, images)
+        wanted = node_status(self.facts, held, now, images, failing)
         changed = {key: value for key, value in wanted.items() if held.get(key) != value}
         if not changed:
             return node
@@ -143,9 +148,13 @@ class NodeKeeper:
 
 
 def node_status(
-    facts: NodeFacts, held: Object, now: float, images: list[tuple[tuple[str, ...], int]] | None = None
+    facts: NodeFacts,
+    held: Object,
+    now: float,
+    images: list[tuple[tuple[str, ...], int]] | None = None,
+    failing: Collection[str] = (),
 ) -> Object:
-    """The status of a healthy node."""
+    """The status of a node that is heard."""
     stamp = rfc3339(now)
     conditions: list[Object] = list(held.get("conditions") or [])
     for type_, truth, reason, message in (
@@ -156,6 +165,7 @@ def node_status(
     ):
         new = {"type": type_, "status": truth, "reason": reason, "message": message}
         conditions = with_condition(conditions, new, stamp)
+    conditions = _with_failing(conditions, failing, stamp)
     quantities = facts.capacity.quantities()
     addresses = [{"type": "InternalIP", "address": ip} for ip in facts.addresses]
     status: Object = {
@@ -180,6 +190,15 @@ def node_status(
     if images is not None:
         status["images"] = [{"names": list(names), "sizeBytes": size} for names, size in images]
     return status
+
+
+def _with_failing(conditions: list[Object], failing: Collection[str], stamp: str) -> list[Object]:
+    if not failing:
+        return [condition for condition in conditions if condition["type"] != STALLED]
+    shown = sorted(failing)[:MOST_FAILING]
+    more = f" And {len(failing) - len(shown)} more." if len(failing) > len(shown) else ""
+    new = {"type": STALLED, "status": "True", "reason": "StepsFailing", "message": f"{' '.join(shown)}{more}"}
+    return with_condition(conditions, new, stamp)
 
 
 def _labels(facts: NodeFacts) -> dict[str, str]:

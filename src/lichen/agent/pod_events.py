@@ -29,9 +29,11 @@ class PodEvents:
     def failed(self, pod: Object, container: str, reason: str, message: str) -> None:
         """container: "" for the sandbox."""
         if container:
-            self._recorder.note(pod, "Failed", f"Error: {reason}: {container}: {message}", warning=True)
+            self._recorder.note(
+                pod, "Failed", f"Error: {reason}: {container}: {message}", warning=True, story=container
+            )
         else:
-            self._recorder.note(pod, _SANDBOX, f"Failed to create pod sandbox: {message}", warning=True)
+            self._recorder.note(pod, _SANDBOX, f"Failed to create pod sandbox: {message}", warning=True, story="")
 
     def reported(self, pod: Object, status: Object) -> None:
         """Of a report, what a person should hear of: a container that is held back."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from lichen.agent.counting import counted
+from lichen.agent.failures import Failures, Place
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, pod_spec
@@ -69,11 +70,12 @@ class Pods:
         host_ip: str = "",
         engine: str = "containerd",
         recorder: Recorder,
+        failures: Failures,
         api: tuple[str, int] | None = None,
     ) -> None:
         self.drivers = drivers
         self._events = PodEvents(recorder)
-        self.workers = Workers(self._reconcile, clock)
+        self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
         self.volumes = Volumes(root / "volumes")
         self._node = node
         self._state = state
@@ -216,6 +218,10 @@ class Pods:
             self._written.pop(key, None)
             return watched
         return written
+
+    def _place(self, key: Hashable) -> Place:
+        namespace, name = cast(Key, key)
+        return Place(POD, namespace, name, self._current((namespace, name)))
 
     async def _gather(self, pod: Object) -> plan.PodActual:
         uid, driver = uid_of(pod), self.driver_of(pod)

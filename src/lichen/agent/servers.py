@@ -11,6 +11,7 @@ from typing import cast
 from lichen.agent import metadata
 from lichen.agent.attachments import boots_from_volume
 from lichen.agent.counting import counted
+from lichen.agent.failures import Failures, Place, Told
 from lichen.agent.guest_spec import config_drive, hostname_of, secret_value, user_data_of, vendor_data
 from lichen.agent.networks import Networks
 from lichen.agent.reporting import patch_finalizers, patch_status, refer
@@ -50,9 +51,10 @@ class Servers:
         topology: Topology,
         images: Path,
         clock: Clock,
+        failures: Failures,
     ) -> None:
         self.driver = driver
-        self.workers = Workers(self._reconcile, clock)
+        self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
         self._node = node
         self._state = state
         self._networks = networks
@@ -121,6 +123,10 @@ class Servers:
             self._written.pop(key, None)
             return watched
         return written
+
+    def _place(self, key: Hashable) -> Place:
+        namespace, name = cast(Key, key)
+        return Place(Server.KIND, namespace, name, self._current((namespace, name)))
 
     async def _gather(self, server: Object) -> tuple[plan.GuestActual, dict[str, Object]]:
         spec = server["spec"]
@@ -193,7 +199,7 @@ class Servers:
         except Temporary as error:
             typed = Server.of(server)
             await self._report(key, server, plan.trouble(typed, error.message, self._clock.now()))
-            raise
+            raise Told(error.message, delay=error.delay) from error
 
     async def _step(
         self, key: Key, server: Object, step: plan.Step, ports: dict[str, Object], taps: dict[str, str]

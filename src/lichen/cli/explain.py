@@ -28,7 +28,8 @@ EVERYWHERE = ("nodes", "storageclasses.storage.k8s.io", "images.image.lichen.dev
               "subnets.network.lichen.dev")  # fmt: skip
 BESIDE = (
     "servers.compute.lichen.dev", "ports.network.lichen.dev", "volumes.volume.lichen.dev",
-    "volumesnapshots.volume.lichen.dev", "pods", "persistentvolumeclaims", "deployments.apps", "replicasets.apps",
+    "volumesnapshots.volume.lichen.dev", "volumeattachments.volume.lichen.dev",
+    "pods", "persistentvolumeclaims", "deployments.apps", "replicasets.apps",
     "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch",
 )  # fmt: skip
 """What is read of the thing's own namespace."""

@@ -20,6 +20,8 @@ from lichen.kinds.builtin import NAMESPACE, NODE, POD
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
+from lichen.kinds.volume.attachment import VolumeAttachment
+from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
@@ -28,8 +30,10 @@ from lichen.model.meta import annotations_of, find_condition, is_deleting, label
 from lichen.model.quantity import whole
 from lichen.model.state import Caller
 
-SHOWN: tuple[Kind, ...] = (NODE, NAMESPACE, Server.KIND, POD, Volume.KIND, Image.KIND, Network.KIND)
-TROUBLED: tuple[Kind, ...] = (NODE, Server.KIND, POD, Volume.KIND, NAMESPACE)
+TROUBLED: tuple[Kind, ...] = (
+    NODE, Server.KIND, POD, Volume.KIND, VolumeAttachment.KIND, VolumeSnapshot.KIND, Image.KIND, NAMESPACE,
+)  # fmt: skip
+SHOWN: tuple[Kind, ...] = (*TROUBLED, Network.KIND)
 TONES = dict.fromkeys(("Error", "Failed", "NotReady"), RED) | dict.fromkeys(
     ("Pending", "Building", "Creating", "Terminating", "Unknown"), YELLOW
 )

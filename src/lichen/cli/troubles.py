@@ -12,6 +12,7 @@ import msgspec
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, is_deleting, name_of, namespace_of
+from lichen.model.names import STALLED
 
 TAIL_BYTES = 64 << 10
 _LOUD = ("warning", "error", "critical")
@@ -37,13 +38,19 @@ class Trouble(NamedTuple):
 
 
 def troubles_of(obj: Object) -> Iterator[Trouble]:
-    """Why a Node, Server, Pod, Volume or leaving Namespace is not well; nothing if it is, or is only on its way."""
-    if is_deleting(obj) != (obj["kind"] == "Namespace"):
-        return
+    """Why an object of one of the kinds below is not well; nothing if it is, or is only on its way."""
     kind, namespace = obj["kind"].lower(), namespace_of(obj)
     what = f"{kind} {'/'.join(part for part in (namespace, name_of(obj)) if part)}"
     more = f"lichen explain {kind}/{name_of(obj)}{f' -n {namespace}' if namespace else ''}"
-    yield from (Trouble(what, _line(reason), more) for reason in _REASONS[obj["kind"]](obj))
+    yield from (Trouble(what, _line(reason), more) for reason in _reasons(obj))
+
+
+def _reasons(obj: Object) -> Iterator[str]:
+    stalled = find_condition(obj, STALLED)
+    if stalled is not None and stalled["status"] == "True":
+        yield stalled["message"]
+    elif is_deleting(obj) == (obj["kind"] == "Namespace"):
+        yield from _REASONS[obj["kind"]](obj)
 
 
 def _of_namespace(namespace: Object) -> Iterator[str]:
@@ -52,10 +59,17 @@ def _of_namespace(namespace: Object) -> Iterator[str]:
         yield left["message"]
 
 
-def _of_volume(volume: Object) -> Iterator[str]:
-    status = volume.get("status") or {}
-    if status.get("phase") == "Error":
-        yield status.get("fault") or "it is in Error"
+def _of_stored(stored: Object) -> Iterator[str]:
+    """Of a volume, a snapshot or an image."""
+    status = stored.get("status") or {}
+    if status.get("phase") in ("Error", "killed"):
+        yield status.get("fault") or f"it is {status['phase']}"
+
+
+def _of_attachment(attachment: Object) -> Iterator[str]:
+    fault = (attachment.get("status") or {}).get("fault")
+    if fault:
+        yield fault
 
 
 def _of_node(node: Object) -> Iterator[str]:
@@ -92,7 +106,8 @@ def _of_pod(pod: Object) -> Iterator[str]:
 
 
 _REASONS: dict[str, Callable[[Object], Iterator[str]]] = {
-    "Node": _of_node, "Server": _of_server, "Pod": _of_pod, "Volume": _of_volume, "Namespace": _of_namespace,
+    "Node": _of_node, "Server": _of_server, "Pod": _of_pod, "Namespace": _of_namespace, "Volume": _of_stored,
+    "VolumeSnapshot": _of_stored, "Image": _of_stored, "VolumeAttachment": _of_attachment,
 }  # fmt: skip
 
 

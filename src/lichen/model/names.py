@@ -37,6 +37,9 @@ LISTEN = "lichen.dev/listen"
 """Annotation of a Pod of class `process`: the listening socket that it inherits."""
 NODE_FINALIZER = "lichen.dev/node"
 """Finalizer: the node has still to let go of what it runs for the object."""
+STALLED = "Stalled"
+"""Condition: what the node does about the object fails again and again; gone when it goes well. Of a Node: what fails
+there and could be said nowhere else."""
 
 CONTROLLERS = "system:lichen-controllers"
 """User and group of the cloud's controllers."""

@@ -17,6 +17,7 @@ WORDS = {
     "CronJob": "cron job",
     "PersistentVolumeClaim": "volume claim",
     "VolumeSnapshot": "snapshot",
+    "VolumeAttachment": "volume attachment",
     "FloatingIP": "floating IP",
 }
 

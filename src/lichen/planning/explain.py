@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, is_deleting, name_of, namespace_of
+from lichen.model.names import NODE_FINALIZER, STALLED
 from lichen.planning.causes import (
     Cause,
     Line,
@@ -26,7 +27,6 @@ from lichen.planning.causes import (
 from lichen.planning.explain_guests import of_image, of_network, of_node, of_port, of_server, of_volume
 from lichen.planning.explain_pods import of_claim, of_pod, of_workload
 
-NODE_FINALIZER = "lichen.dev/node"
 KINDS: dict[str, Callable[[Object, World], Cause | None]] = {
     "Server": of_server, "Image": of_image, "Port": of_port, "Network": of_network, "Volume": of_volume,
     "VolumeSnapshot": of_volume, "Node": of_node, "Pod": of_pod, "PersistentVolumeClaim": of_claim,
@@ -72,9 +72,24 @@ def unexplained(obj: Object, world: World) -> str:
 
 def cause_of(obj: Object, world: World) -> Cause | None:
     """Why a thing is not as wanted, None if it is."""
+    if (stalled := _stalled(obj, world)) is not None:
+        return stalled
     if is_deleting(obj):
         return _leaving(obj, world)
     return KINDS.get(obj["kind"], _of_any)(obj, world)
+
+
+def _stalled(obj: Object, world: World) -> Cause | None:
+    """Its node says that it does not get on; a node that is silent says nothing any more."""
+    condition = find_condition(obj, STALLED)
+    if obj["kind"] == "Node" or condition is None or condition["status"] != "True":
+        return None
+    spec = obj.get("spec") or {}
+    node = world.find("Node", spec.get("node") or spec.get("nodeName") or "")
+    if node is not None and refused(node, "Ready"):
+        return None
+    standing = "is being deleted" if is_deleting(obj) else f"is {phase_of(obj)}"
+    return Cause(f"{standing} and does not get on: {said(condition)}", mend=_look(obj))
 
 
 def _leaving(obj: Object, world: World) -> Cause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, name_of, namespace_of
+from lichen.model.names import STALLED
 from lichen.planning.causes import (
     Cause,
     World,
@@ -35,7 +36,7 @@ def of_server(server: Object, world: World) -> Cause | None:
     if (node := _silent_node(spec.get("node", ""), world)) is not None:
         return Cause(f"is {phase} on node {name_of(node)}, which is not ready", node)
     if ready is None:
-        return _begins(spec, phase, find_condition(server, "Ready") is not None)
+        return _begins(server, phase, find_condition(server, "Ready") is not None, world)
     words = f"is {phase}: {said(ready)}"
     match ready.get("reason"):
         case "ImageNotReady" | "ImageMissing":
@@ -46,14 +47,21 @@ def of_server(server: Object, world: World) -> Cause | None:
             return Cause(words, mend=f"openstack server reboot --hard {openstack_name(server)}")
         case "CrashLoopBackOff":
             return Cause(words, mend=f"openstack console log show {openstack_name(server)}")
-    return Cause(words, _unready_volume(server, world), _look(server))
+    return Cause(words, _unready_volume(server, world) or _unready_attachment(server, world), _look(server))
 
 
-def _begins(spec: Object, phase: str, told: bool) -> Cause | None:
+def _begins(server: Object, phase: str, told: bool, world: World) -> Cause | None:
     """Of a server of which nothing is wrong: whom it waits for, before it runs. told: its node has told of it."""
     if phase != "Pending" and told:
         return None
-    return unseen(f"node {spec['node']}" if spec.get("node") else "the scheduler")
+    node = server["spec"].get("node")
+    return _tried(server, world) or unseen(f"node {node}" if node else "the scheduler")
+
+
+def _tried(obj: Object, world: World) -> Cause | None:
+    """What an Event tells of a thing whose node cannot write into it."""
+    why = world.warning(obj) if obj["spec"].get("node") else ""
+    return Cause(f"is {phase_of(obj)}: {why}", mend=_look(obj)) if why else None
 
 
 def _in_error(server: Object, world: World, fault: str) -> Cause:
@@ -95,6 +103,12 @@ def _unready_volume(server: Object, world: World) -> Object | None:
     wanted = [v.get("volume", "") for v in server["spec"].get("volumes") or []]
     found = (world.referred("Volume", name, namespace) for name in wanted)
     return next((volume for volume in found if volume is not None and of_volume(volume, world)), None)
+
+
+def _unready_attachment(server: Object, world: World) -> Object | None:
+    """One whose node says why its volume does not come."""
+    held = (a for a in world.of("VolumeAttachment", namespace_of(server)) if a["spec"].get("server") == name_of(server))
+    return next((a for a in held if (a.get("status") or {}).get("fault") or find_condition(a, STALLED)), None)
 
 
 def _silent_node(name: str, world: World) -> Object | None:
@@ -175,7 +189,7 @@ def of_volume(volume: Object, world: World) -> Cause | None:
         again = f"openstack {noun} delete {openstack_name(volume)}, then make it again"
         return Cause(words, mend=again, known=bool(fault))
     if not fault and phase in ("Pending", "Creating"):
-        return unseen(f"node {spec['node']}" if spec.get("node") else "the controllers")
+        return _tried(volume, world) or unseen(f"node {spec['node']}" if spec.get("node") else "the controllers")
     return Cause(words, mend=_look(volume))
 
 
@@ -184,6 +198,9 @@ def of_node(node: Object, world: World) -> Cause | None:
     if ready is None or ready["status"] != "True":
         words = said(ready) or "its agent has not said yet that it is ready"
         return Cause(f"is not ready: {words}", mend="sudo lichen status (on that host; lichen up starts what is down)")
+    stalled = find_condition(node, STALLED)
+    if stalled is not None and stalled["status"] == "True":
+        return Cause(f"does not get on with all it is to do: {said(stalled)}", mend=_look(node))
     if (node.get("spec") or {}).get("unschedulable"):
         return Cause("is cordoned: nothing new is placed on it", mend=f"kubectl uncordon {name_of(node)}")
     return None

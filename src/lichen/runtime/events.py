@@ -5,19 +5,19 @@
     recorder.note(pod, "Scheduled", "Successfully assigned demo/web to node-1")   # never waits, never fails
     await recorder.run()                                                          # writes them, for ever
 
-The same event again counts up the one that is there.
+The same event again counts up the one that is there, also one that an earlier process wrote.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from lichen.kinds.builtin import EVENT
 from lichen.model.data import Object
-from lichen.model.errors import ApiError, NotFound
+from lichen.model.errors import AlreadyExists, ApiError, NotFound
 from lichen.model.meta import name_of, namespace_of, uid_of
 from lichen.model.state import State
 from lichen.planning.times import rfc3339
@@ -33,13 +33,6 @@ LONGEST = 1024
 _Key = tuple[str, str, str, str]
 
 
-@dataclass(slots=True)
-class _Written:
-    name: str
-    namespace: str
-    count: int
-
-
 class Recorder:
     """component: who reports (`default-scheduler`, `lichen-agent`); host: the node it runs on, if that matters."""
 
@@ -49,15 +42,19 @@ class Recorder:
         self._component = component
         self._host = host
         self._waiting: asyncio.Queue[tuple[_Key, Object]] = asyncio.Queue(MOST_WAITING)
-        self._written: OrderedDict[_Key, _Written] = OrderedDict()
-        self._last = 0
+        self._written: OrderedDict[_Key, int] = OrderedDict()
 
-    def note(self, about: Object, reason: str, message: str, *, warning: bool = False) -> None:
-        """Record in a while; if too many wait to be written, it is lost."""
+    def note(
+        self, about: Object, reason: str, message: str, *, warning: bool = False, story: str | None = None
+    ) -> None:
+        """Record in a while; if too many wait to be written, it is lost. story: what this is the next word of; of one
+        story there is one event, with the newest message. By default, events of the same message are the same."""
         kind = "Warning" if warning else "Normal"
+        key = (uid_of(about) or name_of(about), kind, reason, message if story is None else story)
         event = self._event(about, reason, message[:LONGEST], kind)
+        event["metadata"]["name"] = f"{name_of(about)[:236]}.{_digest(self._component, self._host, *key)}"
         try:
-            self._waiting.put_nowait(((uid_of(about) or name_of(about), kind, reason, message), event))
+            self._waiting.put_nowait((key, event))
         except asyncio.QueueFull:
             log.warning("event lost: %s %s: %s", name_of(about), reason, message)
 
@@ -73,26 +70,40 @@ class Recorder:
                 log.exception("event %s about %s not written", event["reason"], key[0])
 
     async def _write(self, key: _Key, event: Object) -> None:
-        held = self._written.get(key)
-        if held is not None:
+        if key in self._written:
             self._written.move_to_end(key)
-            held.count += 1
-            patch = {"count": held.count, "lastTimestamp": event["lastTimestamp"]}
+            self._written[key] += 1
             try:
-                await self._state.patch(EVENT, held.name, held.namespace, patch)
+                await self._count_up(event, self._written[key])
             except NotFound:
                 del self._written[key]
             else:
                 return
-        created = await self._state.create(EVENT, event)
-        self._written[key] = _Written(name_of(created), namespace_of(created), 1)
+        self._written[key] = await self._begin(event)
         if len(self._written) > REMEMBERED:
             self._written.popitem(last=False)
+
+    async def _begin(self, event: Object) -> int:
+        """Its count: more than 1 if an earlier process wrote it, which nobody here remembers."""
+        try:
+            await self._state.create(EVENT, event)
+        except AlreadyExists:
+            said = await self._count_up(event, None)
+            count = (said.get("count") or 1) + 1
+            await self._count_up(event, count)
+            return count
+        return 1
+
+    async def _count_up(self, event: Object, count: int | None) -> Object:
+        """The event as it is then. A patch, as nodes may write events and not read them."""
+        patch = {"lastTimestamp": event["lastTimestamp"], "message": event["message"]}
+        if count is not None:
+            patch["count"] = count
+        return await self._state.patch(EVENT, name_of(event), namespace_of(event), patch)
 
     def _event(self, about: Object, reason: str, message: str, kind: str) -> Object:
         namespace = namespace_of(about) or "default"
         now = self._clock.now()
-        self._last = max(int(now * 1e9), self._last + 1)
         source = {"component": self._component, **({"host": self._host} if self._host else {})}
         involved = {
             "apiVersion": about.get("apiVersion", ""),
@@ -106,7 +117,7 @@ class Recorder:
         return {
             "apiVersion": EVENT.api_version,
             "kind": EVENT.kind,
-            "metadata": {"name": f"{name_of(about)[:236]}.{self._last:x}", "namespace": namespace},
+            "metadata": {"namespace": namespace},
             "involvedObject": involved,
             "reason": reason,
             "message": message,
@@ -118,3 +129,8 @@ class Recorder:
             "reportingComponent": self._component,
             "reportingInstance": self._host,
         }
+
+
+def _digest(*parts: str) -> str:
+    """Short, and the same for the same parts in every process."""
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
