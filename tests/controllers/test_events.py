@@ -36,6 +36,28 @@ async def test_the_same_event_again_is_counted_and_another_is_another():
         assert found["Pulled"]["source"] == {"component": "test", "host": "n1"}
 
 
+async def test_one_story_is_one_event_with_its_newest_words_whoever_goes_on_with_it():
+    async with a_cloud(nodes=0, controllers=False) as cloud:
+        pod = await cloud.create(POD, "one", {"containers": [{"name": "main", "image": "busybox:v1"}]})
+        for life in ("first", "second"):
+            recorder = Recorder(cloud.state, cloud.clock, "test", "n1")
+            for attempt in (1, 2):
+                recorder.note(pod, "FailedMount", f"{life} life, attempt {attempt}", warning=True, story="")
+            await written(cloud, recorder)
+        (event,) = await cloud.all(EVENT)
+        assert (event["count"], event["message"]) == (4, "second life, attempt 2")
+
+
+async def test_another_component_tells_its_own_story():
+    async with a_cloud(nodes=0, controllers=False) as cloud:
+        pod = await cloud.create(POD, "one", {"containers": [{"name": "main", "image": "busybox:v1"}]})
+        for component in ("one", "other"):
+            recorder = Recorder(cloud.state, cloud.clock, component)
+            recorder.note(pod, "Failed", "no", story="")
+            await written(cloud, recorder)
+        assert [event["count"] for event in await cloud.all(EVENT)] == [1, 1]
+
+
 async def test_an_event_that_was_deleted_is_written_anew():
     async with a_cloud(nodes=0, controllers=False) as cloud:
         await cloud.create(POD, "one", {"containers": [{"name": "main", "image": "busybox:v1"}]})

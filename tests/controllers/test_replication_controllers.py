@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lichen.kinds.builtin import POD, REPLICATION_CONTROLLER, RESOURCE_QUOTA
+from lichen.kinds.builtin import EVENT, POD, REPLICATION_CONTROLLER, RESOURCE_QUOTA
 from lichen.model.data import Object
 from lichen.model.meta import controller_of, find_condition, labels_of
 from tests.controllers.world import Cloud, a_template
@@ -48,5 +48,7 @@ async def test_what_a_quota_refuses_is_a_condition_until_it_is_wanted_no_more(cl
     condition = find_condition(failing, "ReplicaFailure") or {}
     assert condition["reason"] == "FailedCreate"
     assert "exceeded quota: q" in condition["message"]
+    told = await cloud.until_all(EVENT, lambda found: [e for e in found if e["reason"] == "FailedCreate"])
+    assert len([e for e in told if e["reason"] == "FailedCreate"]) == 1
     await cloud.patch(REPLICATION_CONTROLLER, "rc", {"spec": {"replicas": 1}})
     await cloud.until(REPLICATION_CONTROLLER, "rc", lambda rc: find_condition(rc, "ReplicaFailure") is None)

@@ -94,7 +94,7 @@ class World:
         try:
             await self.apply(steps)
         except ApiError as error:
-            self.recorder.note(about, reason, error.message, warning=True)
+            self.recorder.note(about, reason, error.message, warning=True, story="")
             raise
 
     async def claim(self, kind: Kind, owner_kind: Kind, owner: Object) -> list[Object]:
@@ -170,7 +170,7 @@ class World:
 
     def _note_failure(self, about: Object | None, reason: str, message: str) -> None:
         if about is not None:
-            self.recorder.note(about, reason, message, warning=True)
+            self.recorder.note(about, reason, message, warning=True, story="")
 
 
 class Reconciler(Protocol):

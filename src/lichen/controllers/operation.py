@@ -49,10 +49,11 @@ class OperationController:
 
 def outcome_of(operation: Object, server: Object) -> Object | None:
     """What became of an operation, None while it goes on. It is over when the node has looked at the generation that
-    asked for it, and is at rest."""
+    asked for it, and is at rest: a step that is tried again is still the same operation."""
     status = server.get("status") or {}
-    seen = (find_condition(server, "Ready") or {}).get("observedGeneration", 0)
-    if seen < operation["spec"].get("generation", 0) or status.get("task"):
+    ready = find_condition(server, "Ready") or {}
+    seen, retrying = ready.get("observedGeneration", 0), ready.get("reason") == "Retrying"
+    if seen < operation["spec"].get("generation", 0) or status.get("task") or retrying:
         return None
     if status.get("phase") == "Error":
         return {"phase": "Failed", "message": status.get("fault", "")}

@@ -211,7 +211,7 @@ class Scheduler:
             return
         condition = {"type": type_, "status": "False", "reason": "Unschedulable", "message": sentence}
         conditions = with_condition((obj.get("status") or {}).get("conditions") or [], condition, self.world.now_text())
-        self.recorder.note(obj, "FailedScheduling", sentence, warning=True)
+        self.recorder.note(obj, "FailedScheduling", sentence, warning=True, story="")
         async with gate:
             try:
                 await self.world.apply(
