@@ -21,6 +21,7 @@ from lichen.daemon.core import Core, start_core
 from lichen.daemon.inprocess import InProcess
 from lichen.daemon.layout import listener_files
 from lichen.daemon.life import run_until_stopped, until_first
+from lichen.daemon.rotation import keep_keeping_small
 from lichen.daemon.serving import serving
 from lichen.daemon.settings import Settings
 from lichen.daemon.supervisor import write_cloud_file
@@ -79,6 +80,7 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
         root_ca = (settings.tls_dir / "ca.crt").read_text()
         works = [
             core.run(),
+            keep_keeping_small(settings.log_dir),
             manage(session, clock, root_ca=root_ca),
             ImageBytes(session, ImageStore(settings.images_dir), clock).run(),
         ]

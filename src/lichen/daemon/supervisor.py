@@ -21,6 +21,7 @@ import msgspec
 
 from lichen import __version__
 from lichen.client.local import LocalCloud, birth_of, write_private
+from lichen.daemon import rotation
 from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import LISTENERS, SOCKETS_VARIABLE, inherited
@@ -93,8 +94,9 @@ def _supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None
         for child in children:
             if child.process is None and child.due <= now:
                 _start(child, settings, sockets)
+        rotation.keep_small(settings.log_dir)
         waits = [child.due - now for child in children if child.process is None]
-        received = signal.sigtimedwait(_SIGNALS, max(min(waits), 0.0)) if waits else signal.sigwaitinfo(_SIGNALS)
+        received = signal.sigtimedwait(_SIGNALS, max(min([*waits, rotation.EVERY]), 0.0))
         if received is not None and received.si_signo != signal.SIGCHLD:
             break
         for child in children:

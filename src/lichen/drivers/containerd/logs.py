@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers' logs are kept from filling the disk: one that has grown too long is set aside as `<attempt>.log.1`."""
+"""Containers' logs, and containerd's own, are kept from filling the disk: one that has grown too long is set aside as
+`<attempt>.log.1`, or `containerd.log.1`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 
+from lichen.drivers.appended import move_over
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc, spec
 from lichen.drivers.containerd.config import Layout
@@ -21,8 +23,9 @@ async def keep_rotating(client: rpc.Client, layout: Layout) -> None:
     """Look after all logs until cancelled."""
     while True:
         await asyncio.sleep(_INTERVAL)
-        with contextlib.suppress(Temporary):
+        with contextlib.suppress(Temporary, OSError):
             await rotate(client, layout)
+            await asyncio.to_thread(move_over, layout.log, LONGEST, [layout.log.with_name(layout.log.name + ".1")])
 
 
 async def rotate(client: rpc.Client, layout: Layout, *, longest: int = LONGEST) -> None:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
+
+from lichen.drivers.appended import move_over
 
 LIMIT = 1 << 20
 """Bytes after which a log moves over; at most about twice that is kept of a guest."""
@@ -21,20 +21,8 @@ def read(folder: Path, tail: int) -> bytes:
 
 
 def rotate(folder: Path) -> None:
-    """Move a log that grew past LIMIT. QEMU opened it for appending, so it may be emptied under it; what the guest
-    writes between the copy and that is lost."""
-    log = folder / LOG
-    try:
-        if log.stat().st_size < LIMIT:
-            return
-        part = folder / (OLD + ".part")
-        with log.open("rb") as source, part.open("wb") as target:
-            source.seek(-LIMIT, os.SEEK_END)
-            shutil.copyfileobj(source, target)
-        os.truncate(log, 0)
-        os.replace(part, folder / OLD)
-    except FileNotFoundError:
-        return
+    """Move a log that grew past LIMIT."""
+    move_over(folder / LOG, LIMIT, [folder / OLD], most=LIMIT)
 
 
 def _bytes(path: Path) -> bytes:

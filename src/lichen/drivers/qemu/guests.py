@@ -162,4 +162,5 @@ class QemuGuests:
         while True:
             await asyncio.sleep(ROTATE_EVERY)
             for guest in tuple(self._guests.values()):
-                await asyncio.to_thread(console.rotate, guest.state_dir)
+                with contextlib.suppress(OSError):  # its folder goes, or the disk is full: the next look may do better
+                    await asyncio.to_thread(console.rotate, guest.state_dir)
