@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lichen.kinds import catalog
-from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, NODE, POD, SERVICE
+from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT, NODE, POD, RESOURCE_QUOTA, SERVICE
 from lichen.kinds.columns import age, duration
 from lichen.kinds.compute.server import Server
 from lichen.kinds.faults import Faults
@@ -96,6 +96,12 @@ def test_workloads_nodes_and_services_show_their_figures() -> None:
     service = {"spec": {"type": "NodePort", "clusterIP": "10.96.0.9", "ports": [port]}}
     assert row(SERVICE, service)["Port(s)"] == "80:30001/TCP"
     assert row(CONFIG_MAP, {"data": {"a": "b"}, "binaryData": {"c": ""}})["Data"] == 2
+
+
+def test_a_quota_shows_what_is_used_of_what() -> None:
+    status = {"hard": {"pods": "20", "limits.cpu": "4", "requests.cpu": "8"}, "used": {"pods": "3", "limits.cpu": "1"}}
+    shown = row(RESOURCE_QUOTA, {"status": status})
+    assert (shown["Request"], shown["Limit"]) == ("pods: 3/20, requests.cpu: 0/8", "limits.cpu: 1/4")
 
 
 def test_own_kinds_show_the_fields_that_declare_a_column() -> None:

@@ -36,6 +36,18 @@ def _data_count(obj: Object, now: float) -> int:
     return len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
 
 
+def _quota(name: str, *, limits: bool) -> Column:
+    """`pods: 3/20, requests.cpu: 1/8`: what is used of what a quota grants."""
+
+    def cell(obj: Object, now: float) -> str:
+        status = obj.get("status") or {}
+        used, hard = status.get("used") or {}, status.get("hard") or {}
+        mine = [key for key in sorted(hard) if key.startswith("limits.") == limits]
+        return ", ".join(f"{key}: {used.get(key, '0')}/{hard[key]}" for key in mine)
+
+    return Column(name, cell)
+
+
 def _time(obj: Object) -> str | None:
     """When an event was last seen."""
     series = obj.get("series") or {}
@@ -149,6 +161,7 @@ PRINTERS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("", "namespaces"): (NAME, _text("Status", "status.phase"), AGE),
     ("", "configmaps"): (NAME, Column("Data", _data_count, type="integer"), AGE),
     ("", "secrets"): (NAME, _text("Type", "type"), _count("data", "Data"), AGE),
+    ("", "resourcequotas"): (NAME, _quota("Request", limits=False), _quota("Limit", limits=True), AGE),
     ("", "serviceaccounts"): (NAME, _count("secrets", "Secrets"), AGE),
     ("", "endpoints"): (NAME, Column("Endpoints", _endpoints), AGE),
     ("", "events"): (
