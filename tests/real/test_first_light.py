@@ -306,7 +306,9 @@ def test_openstack_is_a_deployment_that_scales_and_rolls(running: Here):
     kubectl("-n", "lichen-system", "scale", "deployment/openstack-api", "--replicas=2")
     kubectl("-n", "lichen-system", "rollout", "status", "deployment/openstack-api", "--timeout=60s")
     assert len(processes("lichen.daemon openstack ", str(running.data_dir))) == 2
-    until("both show their metrics", lambda: len([p for p in pages(running) if p.startswith("openstack-api-")]) == 2, 30)
+    until(
+        "both show their metrics", lambda: len([p for p in pages(running) if p.startswith("openstack-api-")]) == 2, 30
+    )
     assert api_answers(running)
     kubectl("-n", "lichen-system", "rollout", "restart", "deployment/openstack-api")
     kubectl("-n", "lichen-system", "rollout", "status", "deployment/openstack-api", "--timeout=60s")
