@@ -4,14 +4,10 @@ in both languages."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from lichen.model.data import Object
-from tests.tenancy.filling import CINDER, NET, NOVA
-from tests.tenancy.test_references import COMPUTE, NETWORK, VOLUME, an, filled
-from tests.tenancy.world import Frozen, World, thawed
+from tests.tenancy.test_references import COMPUTE, NETWORK, VOLUME, an
+from tests.tenancy.world import Frozen, thawed
 
 MERGE = {"content-type": "application/merge-patch+json"}
 IMAGE = "image.lichen.dev/v1"
