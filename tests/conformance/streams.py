@@ -132,8 +132,8 @@ class StreamConformance:
 
     def test_a_container_is_put_beside_a_running_one_to_look_at_it(self, cloud: Here, pod: str, kubectl: str):
         command = ("debug", "-i", pod, "--image=busybox", "--profile=baseline", "-c", "look", "--quiet")
-        script = "cat; echo at $HOSTNAME"
-        done = cloud.run(kubectl, *DEMO, *command, "--", "sh", "-c", script, input="seen\n")
+        typed = "echo seen\necho at $HOSTNAME\nexit\n"  # kubectl debug leaves the input open when its client has gone
+        done = cloud.run(kubectl, *DEMO, *command, "--", "sh", input=typed)
         assert (done.code, done.out) == (0, "seen\nat prompt\n"), done
         assert cloud.kubectl_ok(*DEMO, "logs", pod, "-c", "look") == "seen\nat prompt\n"
         ended = "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}=0"

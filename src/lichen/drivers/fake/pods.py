@@ -163,13 +163,16 @@ class FakePods:
                 yield item
             over.set_result(0)
 
+        def give(data: bytes | None) -> None:
+            if writes and (data is not None or container.spec.stdin_once):
+                container.stdin.put_nowait(data)
+
         def let_go() -> None:
             container.attached.remove(outgoing)
-            if writes and container.spec.stdin_once:
-                container.stdin.put_nowait(None)
+            give(None)
 
         return Exec(
-            stdin=container.stdin.put_nowait if writes else lambda data: None,
+            stdin=give,
             output=said(),
             resize=lambda columns, rows: None,
             wait=lambda: over,
