@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lichen.drivers.base import FilterRule, GroupSpec, PortSpec
+from lichen.drivers.base import FilterRule, GroupSpec, GuestNic, PortSpec
 from lichen.drivers.linuxnet import LinuxNetworks
+from tests.conformance.guests import running
 from tests.conformance.networks import a_network, a_port
 from tests.real.machine import inside
+from tests.real.test_guests import QemuBench, bench
 from tests.real.test_networks import Site, fetch, networks, site
 
 pytestmark = pytest.mark.real
-__all__ = ["networks", "site"]
+__all__ = ["bench", "networks", "site"]
 ALL_OUT = FilterRule(ingress=False)
 
 
@@ -128,3 +130,53 @@ async def test_two_drivers_on_one_machine_leave_each_others_ports_alone(site: Si
     finally:
         await neighbour.cleanup()
         await neighbour.close()
+
+
+LINK_LOCAL = "169.254.169.254"
+ASKS = f"""#!/bin/sh
+nslookup host1 {LINK_LOCAL}
+fetch http://{LINK_LOCAL}/ || echo no metadata
+for port in 81 6443 8080; do fetch http://{LINK_LOCAL}:$port/ && echo reached $port; done
+"""
+
+
+async def at_link_local(networks: LinuxNetworks, site: Site, network_id: str) -> None:
+    """The network's namespace answers there on the metadata's port and on three others."""
+    for port in (80, 81, 6443, 8080):
+        site.serve(str(networks.netns(network_id)), f"page at {port}\n", port)
+        await fetch(networks.netns(network_id), f"http://{LINK_LOCAL}:{port}/")
+
+
+async def test_a_pod_that_may_nothing_reaches_names_and_metadata_at_the_link_local_address_and_nothing_else(
+    site: Site, networks: LinuxNetworks
+) -> None:
+    network_id = "net-" + site.mark
+    shut, free = a_port(network_id, 11, groups=()), a_port(network_id, 12)
+    await networks.ensure_network(a_network(shut, free))
+    await at_link_local(networks, site, network_id)
+    for port, reached in ((shut, {80}), (free, {80, 81, 6443, 8080})):
+        pod = site.netns()
+        await networks.plug_namespace(port, pod)
+        assert "10.9.0.12" in await inside(pod, "busybox", "nslookup", "-type=a", "host1", LINK_LOCAL, check=False)
+        said = {number for number in (80, 81, 6443, 8080) if await reaches(pod, f"http://{LINK_LOCAL}:{number}/")}
+        assert said == reached
+
+
+async def test_a_vm_that_may_nothing_reaches_names_and_metadata_at_the_link_local_address_and_nothing_else(
+    site: Site, networks: LinuxNetworks, bench: QemuBench
+) -> None:
+    network_id = "net-" + site.mark
+    vm, other = a_port(network_id, 11, groups=()), a_port(network_id, 12)
+    await networks.ensure_network(a_network(vm, other))
+    await at_link_local(networks, site, network_id)
+    tap = await networks.plug_tap(vm)
+    files = {
+        "openstack/latest/meta_data.json": b'{"hostname": "web-1"}',
+        "openstack/latest/user_data": ASKS.encode(),
+    }
+    guest = await running(bench, nics=(GuestNic(tap, vm.mac),), files=files)
+    said = (await bench.guests.console(guest.id)).decode()
+    assert "10.9.0.12" in said[said.index("Name:") :]
+    assert "page at 80" in said
+    assert "reached" not in said
+    assert "page at 81" not in said and "page at 6443" not in said and "page at 8080" not in said

@@ -18,6 +18,7 @@ import pytest
 
 from tests.conformance.cloud import Here, a_cloud, until
 from tests.real.machine import tiny_image
+from tests.real.test_first_light import kill, processes, role
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("volumes")]
 MOUNTED = "mkdir -p /m; mount -t ext2 /dev/vdc /m"
@@ -39,6 +40,11 @@ def status(cloud: Here, volume: str = "data") -> str:
 
 def guest(cloud: Here) -> str:
     return str(cloud.object("server", "web", "-n", "demo")["spec"]["id"])
+
+
+def machine(cloud: Here) -> int:
+    """Its process."""
+    return int((cloud.data_dir / "run" / "guests" / guest(cloud) / "pid").read_text())
 
 
 def typed(cloud: Here, command: str) -> str:
@@ -97,7 +103,7 @@ def test_a_machine_that_runs_sees_a_disk_and_writes_to_it(cloud: Here):
 
 
 def test_the_disk_is_there_again_after_the_machines_process_was_killed(cloud: Here):
-    os.kill(int((cloud.data_dir / "run" / "guests" / guest(cloud) / "pid").read_text()), signal.SIGKILL)
+    os.kill(machine(cloud), signal.SIGKILL)
     until("the machine came back", lambda: cloud.object("server", "web", "-n", "demo")["status"].get("restarts") == 1)
     assert "from-vm" in typed(cloud, f"{MOUNTED}; cat /m/vm; umount /m")
 
@@ -127,6 +133,17 @@ def test_the_machine_reads_what_the_pod_wrote(cloud: Here):
     assert "from-pod" in typed(cloud, f"{MOUNTED}; cat /m/pod; umount /m")
 
 
+def test_a_disk_attached_by_hand_stays_in_the_machine_when_the_agent_is_killed(cloud: Here):
+    agent, qemu = role(cloud, "node"), machine(cloud)
+    kill(agent)
+    until("another agent runs", lambda: processes("lichen.daemon node ", str(cloud.data_dir)), 30)
+    assert "from-pod" in typed(cloud, f"{MOUNTED}; cat /m/pod; umount /m")
+    cloud.openstack_ok("--os-volume-api-version", "3.70", "volume", "set", "--size", "3", "data")
+    until("the guest sees 3 GiB", lambda: str(3 << 21) in typed(cloud, "cat /sys/block/vdc/size"))
+    assert (status(cloud), machine(cloud)) == ("in-use", qemu)
+    assert "attached already" in cloud.openstack_refused("server", "add", "volume", "web", "data")
+
+
 def test_a_machine_boots_from_a_volume(cloud: Here):
     cloud.openstack_ok("server", "create", "boots", "--image", "tiny", "--flavor", "m1.tiny", "--boot-from-volume", "1")
     until("it has booted", lambda: "ready" in cloud.openstack("console", "log", "show", "boots").out, 90)
@@ -151,3 +168,12 @@ def test_down_leaves_no_mount_and_up_finds_a_claims_data(cloud: Here):
     cloud.kubectl_ok("delete", "pod/p", "pvc/data", "-n", "demo")
     until("the claim's volume is gone", lambda: "pvc-" not in cloud.openstack_ok("volume", "list"))
     assert leftovers(cloud) == ""
+
+
+def test_a_disk_attached_by_hand_is_in_the_machine_again_after_down_and_up(cloud: Here):
+    serial = cloud.openstack_json("volume", "show", "data")["id"][:20]
+    assert typed(cloud, "cat /sys/block/vd?/serial").count(serial) == 1
+    assert "from-pod" in typed(cloud, f"{MOUNTED}; cat /m/pod; umount /m")
+    assert status(cloud) == "in-use"
+    cloud.openstack_ok("server", "remove", "volume", "web", "data")
+    until("the volume is free", lambda: status(cloud) == "available")
