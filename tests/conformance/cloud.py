@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lichen.cli.image import base_image
 from lichen.client.local import Credentials, LocalCloud, read_credentials, read_local
 
 from .witness import witnessing
@@ -217,10 +218,15 @@ def folder_of_its_own() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def a_cloud(*, simulate: bool = True, nodes: int = 3) -> Iterator[Here]:
-    """A cloud that runs while the block does. What is on its way or in error in it is explained, or the block fails."""
+def a_cloud(*, simulate: bool = True, nodes: int = 3, tiny: Path | None = None) -> Iterator[Here]:
+    """A cloud that runs while the block does. What is on its way or in error in it is explained, or the block fails.
+    tiny: a real cloud's first image, which is built otherwise."""
     with folder_of_its_own() as folder:
         here = Here(folder, simulate=simulate)
+        if tiny is not None:
+            place = base_image(here.data_dir, "tiny")
+            place.parent.mkdir(parents=True)
+            shutil.copyfile(tiny, place)
         try:
             started = here.up(*(("--nodes", str(nodes)) if simulate else ()))
             assert started.code == 0, f"{started.out}{started.err}"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.cloud import Here, a_cloud, until
+from tests.real.machine import tiny_image
 from tests.real.test_first_light import role
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("first-light")]
@@ -56,7 +57,7 @@ def a_client(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         system(here, "create", "serviceaccount", "reader")
         system(here, "create", "role", "reader", "--verb=get,list,watch", "--resource=pods")
         system(here, "create", "rolebinding", "reader", "--role=reader", "--serviceaccount=lichen-system:reader")

@@ -26,7 +26,7 @@ DEMO = ("-n", "demo")
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         image = ["--disk-format", "qcow2", "--container-format", "bare", "--file", str(tiny_image())]
         here.openstack_ok("image", "create", "tiny", *image)
         yield here

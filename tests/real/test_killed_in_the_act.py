@@ -35,7 +35,7 @@ MADE = f"servers,pods,pvc,volumes,{ATTACHMENT},ports"
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
     """It has had a machine and a pod before: what their first ones make (containerd, the network) stays."""
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         image = ["--disk-format", "qcow2", "--container-format", "bare", "--file", str(tiny_image())]
         here.openstack_ok("image", "create", "tiny", *image)
         for thing in (a_server("first"), a_claim("first"), a_pod("first")):
@@ -373,4 +373,4 @@ def test_while_a_pod_is_deleted(cloud: Here) -> None:
         lambda name: wait(cloud, "delete", f"pod/{name}", f"pvc/{name}"),
     )
     wait(cloud, "delete", f"pod/{name}", f"pvc/{name}")
-    assert volume_files(cloud) == []
+    assert [line for _, line in processes(cloud) if "containerd-shim" in line[0]] == []

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(400), pytest.mark.xdist_grou
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         yield here
 
 

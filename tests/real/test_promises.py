@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conformance.cloud import Here, a_cloud, until
+from tests.real.machine import tiny_image
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("promises")]
 
@@ -170,7 +171,7 @@ def settled(cloud: Here, count: int, *, without: set[int] = frozenset()) -> set[
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         until("the OpenStack API runs", lambda: replicas(here), 60)
         yield here
 

@@ -9,13 +9,14 @@ import pytest
 
 from tests.conformance.cloud import Here, a_cloud
 from tests.conformance.streams import FileConformance, StreamConformance
+from tests.real.machine import tiny_image
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("first-light")]
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         yield here
 
 

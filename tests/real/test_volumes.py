@@ -26,7 +26,7 @@ MOUNTED = "mkdir -p /m; mount -t ext2 /dev/vdc /m"
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Here]:
-    with a_cloud(simulate=False) as here:
+    with a_cloud(simulate=False, tiny=tiny_image()) as here:
         image = ["--disk-format", "qcow2", "--container-format", "bare", "--file", str(tiny_image())]
         here.openstack_ok("image", "create", "tiny", *image)
         here.openstack_ok("server", "create", "web", "--image", "tiny", "--flavor", "m1.tiny", "--wait")
