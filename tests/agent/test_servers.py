@@ -12,7 +12,8 @@ from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden
-from lichen.model.names import NODE_FINALIZER
+from lichen.model.names import NODE_FINALIZER, REQUEST
+from lichen.model.tracing import REQUEST_ID
 from tests.agent.world import NETWORK_ID, World, a_port, a_server, boot
 
 SERVER = Server.KIND
@@ -55,6 +56,22 @@ async def test_a_server_without_its_port_waits_and_says_for_what(world: World):
     assert (server["status"]["task"], ready(server)["reason"]) == ("networking", "NetworkNotReady")
     await world.store.create(Port.KIND, a_port("web-0", "id-web", "compute:nova"))
     await world.until(SERVER, "web", phase("Running"))
+
+
+@pytest.mark.parametrize("given", ["req-01234567-89ab-cdef-0123-456789abcdef", "req-1\nAuthorization: x"])
+async def test_what_is_done_for_a_request_is_logged_with_its_id_if_it_is_one(
+    world: World, caplog: pytest.LogCaptureFixture, given: str
+):
+    said: list[tuple[str, str]] = []
+    caplog.handler.addFilter(lambda record: said.append((record.getMessage(), REQUEST_ID.get())) or True)
+    caplog.set_level("INFO")
+    await boot(world)
+    stop = {"metadata": {"annotations": {REQUEST: given}}, "spec": {"power": "Off"}}
+    await world.store.patch(SERVER, "web", "demo", stop)
+    await world.until(SERVER, "web", phase("Stopped"))
+    done = {message.rpartition(": ")[2].partition("(")[0]: request for message, request in said if "id-web" in message}
+    assert done["StartGuest"] == ""
+    assert done["StopGuest"] == (given if "\n" not in given else "")
 
 
 async def test_a_stopped_server_stops_and_a_started_one_starts(world: World):

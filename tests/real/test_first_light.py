@@ -332,6 +332,19 @@ def test_a_vm_is_stopped_by_one_language_and_started_by_the_other(running: Here)
     assert machine(running)
 
 
+def test_a_request_is_found_in_the_logs_from_the_api_to_the_machine(running: Here):
+    identity = server(running)["spec"]["id"]
+    start = next(a for a in running.sdk().compute.server_actions(identity) if a.action == "start")
+    lines = running.kubectl_ok("-n", "lichen-system", "logs", "deployment/openstack-api").splitlines()
+    for log in (running.data_dir / "log").glob("*.log"):
+        lines += log.read_text().splitlines()
+    found = [json.loads(line) for line in lines if start.request_id in line and line.startswith("{")]
+    assert {"openstack", "kernel", "node"} <= {line["role"] for line in found}
+    done = [line["message"] for line in found if line["role"] == "node" and identity in line["message"]]
+    assert any("StartGuest" in message for message in done)
+    assert not any("StopGuest" in message for message in done)
+
+
 def test_a_killed_supervisor_takes_the_control_plane_along_and_up_finds_the_workloads(running: Here):
     before = workloads(running)
     kill(running.facts.pid)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,10 +21,9 @@ from lichen.apis.openstack.services import SERVICES
 from lichen.model.errors import ApiError, BadRequest, Forbidden, InternalError, MethodNotAllowed, NotFound, Unauthorized
 from lichen.model.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 from lichen.model.state import Caller, Cloud
-from lichen.model.tracing import REQUEST_ID
+from lichen.model.tracing import REQUEST_ID, is_request_id
 
 log = logging.getLogger(__name__)
-_REQUEST_ID = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -165,7 +163,7 @@ def _modernise(req: Request) -> None:
 
 def _request_id(given: str) -> str:
     """What the client calls its request, as upstream if it looks like one of our own; else a new one."""
-    return given if _REQUEST_ID.fullmatch(given) else f"req-{uuid.uuid4()}"
+    return given if is_request_id(given) else f"req-{uuid.uuid4()}"
 
 
 def _refusal(req: Request, error: ApiError) -> Reply:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
 
@@ -18,9 +17,9 @@ from lichen.model.kind import Kind, new_object
 from lichen.model.meta import annotations_of, name_of, owner_reference
 from lichen.model.names import CONTROLLERS, REQUEST, SERVER_GROUP, with_suffix
 from lichen.model.state import Caller
+from lichen.model.tracing import is_request_id
 
 LOCK = ("locked", "lockedBy", "lockedReason")
-_REQUEST_ID = re.compile(r"req-[0-9a-f-]{36}")
 POWER_VERBS = {
     ("On", "Off"): "stop",
     ("Off", "On"): "start",
@@ -201,7 +200,7 @@ def _request_id(request: Request) -> str:
     """The OpenStack request that this write comes from; "" if it came in the other language."""
     before = annotations_of(request.old or {"metadata": {}}).get(REQUEST, "")
     now = annotations_of(request.object).get(REQUEST, "")
-    return now if now != before and _REQUEST_ID.fullmatch(now) else ""
+    return now if now != before and is_request_id(now) else ""
 
 
 def _is_ours(caller: Caller) -> bool:
