@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from lichen.daemon.settings import load_settings
+from lichen.drivers.cgroups import hierarchies
 from tests.conformance.cloud import Here, a_cloud, until
 from tests.real.machine import tiny_image
 
@@ -300,6 +301,12 @@ def test_every_process_shows_its_metrics_to_who_may_see_them(running: Here):
     assert refused.status == 403
 
 
+def groups_of_process_pods(cloud: Here) -> set[str]:
+    """Names of the control groups that pods of class `process` have, in whichever hierarchy."""
+    below = Path(load_settings(cloud.data_dir).cgroup) / "process"
+    return {path.name for root in hierarchies() for path in (root / below).glob("pod*")}
+
+
 def test_openstack_is_a_deployment_that_scales_and_rolls(running: Here):
     kubectl = running.kubectl_ok
     before = workloads(running)
@@ -315,6 +322,7 @@ def test_openstack_is_a_deployment_that_scales_and_rolls(running: Here):
     assert api_answers(running)
     kubectl("-n", "lichen-system", "scale", "deployment/openstack-api", "--replicas=1")
     until("one is left", lambda: len(processes("lichen.daemon openstack ", str(running.data_dir))) == 1, 30)
+    until("no group of the others is left", lambda: len(groups_of_process_pods(running)) == 1, 30)
     assert api_answers(running)
     assert workloads(running) == before
 
