@@ -138,7 +138,10 @@ class Topology:
         """The routers, by id, that join any of these networks."""
         found = {}
         for router in self._sources.routers.items.values():
-            ports = self._sources.ports_of(router["spec"].get("id") or "")
+            ports = [
+                port for port in self._sources.ports_of(router["spec"].get("id") or "")
+                if namespace_of(port) == namespace_of(router)
+            ]  # fmt: skip
             if not any(port["spec"].get("networkId") in networks for port in ports):
                 continue
             subnets = {

@@ -191,7 +191,7 @@ async def test_another_project_sees_nothing_of_ours(cloud: TestCloud) -> None:
         ("/networks", {"network": {"mtu": 7}}, 400, "InvalidInput"),
         ("/networks", {"network": {"mtu": "big"}}, 400, "InvalidInput"),
         ("/networks", {"network": {"shared": True}}, 403, "PolicyNotAuthorized"),
-        ("/networks", {"network": {"provider:network_type": "vlan"}}, 400, "InvalidInput"),
+        ("/networks", {"network": {"provider:network_type": "vlan"}}, 403, "PolicyNotAuthorized"),
         ("/networks", {"network": {"tenant_id": "0" * 32}}, 403, "PolicyNotAuthorized"),
         ("/networks", {"network": []}, 400, "HTTPBadRequest"),
         ("/networks", {"networks": []}, 400, "HTTPBadRequest"),
@@ -275,6 +275,11 @@ async def test_bad_input_is_a_typed_fault_and_changes_nothing(
             value |= {k: port["mac_address"] for k, v in value.items() if v == "MAC"}
     assert (await fault(cloud, "POST", path, body))[:2] == (status, fault_type)
     assert await everything(cloud) == before
+
+
+async def test_a_network_of_a_type_that_there_is_not_is_refused_to_the_admin_too(cloud: TestCloud) -> None:
+    body = {"network": {"provider:network_type": "vlan"}}
+    assert (await fault(cloud, "POST", "/networks", body, who="admin"))[:2] == (400, "InvalidInput")
 
 
 async def everything(cloud: TestCloud) -> list[Any]:

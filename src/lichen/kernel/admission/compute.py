@@ -7,7 +7,8 @@ import hashlib
 from base64 import b64decode
 from binascii import Error as Base64Error
 
-from lichen.kernel.admission import Request, faulty, missing
+from lichen.kernel.admission import Request, faulty, missing, refused
+from lichen.kernel.admission.ports import is_foreign
 from lichen.kernel.admission.refs import canonical, may_use_flavor, resolve
 from lichen.kernel.admission.server_verbs import check_growth, settle_size
 from lichen.kinds.compute.flavor import Flavor
@@ -104,6 +105,8 @@ class Servers:
             else:
                 network = await resolve(request, Network.KIND, entry["network"], f"{path}.network")
                 entry["network"] = canonical(network, request.namespace)
+                if entry.get("fixedIp") and is_foreign(entry) and not request.caller.is_cloud:
+                    raise refused(request, f"only the network's owner may choose {path}.fixedIp")
 
 
 def _check_local(request: Request, spec: Object) -> None:

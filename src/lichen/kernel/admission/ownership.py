@@ -7,7 +7,10 @@ from __future__ import annotations
 from lichen.kernel.admission import Request, refused
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
+from lichen.kinds.network.floatingip import FloatingIP
+from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.router import Router
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
@@ -37,6 +40,24 @@ class Placement:
             _pin(new, old)
 
 
+class Chosen:
+    """What the cloud gives out: a project asks for one, and does not choose which."""
+
+    kinds: tuple[Kind, ...] | None = (Network.KIND, FloatingIP.KIND, Router.KIND)
+    verbs: tuple[str, ...] = ("create", "update")
+
+    async def admit(self, request: Request) -> None:
+        if request.subresource or request.caller.is_cloud:
+            return
+        new: Object = request.object["spec"]
+        old: Object = (request.old or {}).get("spec") or {}
+        for field in ("segment", "address"):
+            if new.get(field) and new[field] != old.get(field):
+                raise refused(request, f"only the admin of the cloud may choose spec.{field}")
+        if request.kind == Router.KIND and new.get("externalGateway"):
+            _check_gateway(request, new["externalGateway"], old.get("externalGateway") or {})
+
+
 class Protected:
     """A protected image stays until its protection is taken off."""
 
@@ -46,6 +67,18 @@ class Protected:
     async def admit(self, request: Request) -> None:
         if (request.object.get("spec") or {}).get("protected"):
             raise refused(request, "it is protected; set spec.protected to false first")
+
+
+def _check_gateway(request: Request, new: Object, old: Object) -> None:
+    held = old.get("fixedIps") or ()
+    if any(not any(_agrees(wanted, one) for one in held) for wanted in new.get("fixedIps") or ()):
+        raise refused(request, "only the admin of the cloud may choose spec.externalGateway.fixedIps")
+    if new.get("enableSnat") is False and old.get("enableSnat", True):
+        raise refused(request, "only the admin of the cloud may set spec.externalGateway.enableSnat to false")
+
+
+def _agrees(wanted: Object, held: Object) -> bool:
+    return all(value in ("", held.get(key)) for key, value in wanted.items())
 
 
 def _pin(new: Object, old: Object) -> None:

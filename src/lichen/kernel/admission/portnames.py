@@ -5,17 +5,19 @@ end up in a name server's files and so are checked to the letter."""
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
 
 from lichen.kernel.admission import Request, refused
+from lichen.kernel.admission.ports import is_foreign
 from lichen.kinds.faults import Faults
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
+from lichen.kinds.network.ranges import range_of
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.names import is_dns_label, is_dns_subdomain
 
 MOST_PAIRS = 10
+POD = "pod"
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
@@ -40,8 +42,10 @@ class PortWishes:
         faults.raise_any(request.kind, request.name)
         wants = [key for key in ("portSecurity", "allowedAddressPairs") if spec.get(key) != old.get(key)]
         loosened = [key for key in wants if spec.get(key) is False or (key == "allowedAddressPairs" and spec.get(key))]
-        foreign = "/" in str(spec.get("network", ""))
-        if loosened and foreign and not request.caller.is_cloud:
+        if request.caller.is_cloud:
+            return
+        _check_device(request, spec, old)
+        if loosened and is_foreign(spec):
             raise refused(request, f"only the network's owner may set {' and '.join(loosened)} of its ports")
 
 
@@ -58,15 +62,23 @@ class NetworkNames:
         faults.raise_any(request.kind, request.name)
 
 
+def _check_device(request: Request, spec: Object, old: Object) -> None:
+    """What a port belongs to decides who trusts it: a network's servers are its owner's, a pod's port is the cloud's
+    to make."""
+    owner, before = spec.get("deviceOwner") or "", old.get("deviceOwner") or ""
+    if owner != before and owner.startswith("network:") and is_foreign(spec):
+        raise refused(request, f"only the network's owner may set deviceOwner to {owner}")
+    if POD in (owner, before) and any(spec.get(key) != old.get(key) for key in ("deviceOwner", "deviceId")):
+        raise refused(request, "the port of a pod is made by the cloud")
+
+
 def _check_pairs(spec: Object, faults: Faults) -> None:
     pairs = spec.get("allowedAddressPairs") or []
     if len(pairs) > MOST_PAIRS:
         faults.invalid("spec.allowedAddressPairs", len(pairs), f"at most {MOST_PAIRS} pairs")
     for number, pair in enumerate(pairs):
         path = f"spec.allowedAddressPairs[{number}]"
-        try:
-            ip_network(pair.get("ipAddress", ""), strict=False)
-        except ValueError:
+        if range_of(str(pair.get("ipAddress", ""))) is None:
             faults.invalid(f"{path}.ipAddress", pair.get("ipAddress"), "is neither an address nor a range")
         if pair.get("macAddress"):
             pair["macAddress"] = str(pair["macAddress"]).lower().replace("-", ":")

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
-from lichen.kernel.admission import Request, faulty, missing
+from lichen.kernel.admission import Request, faulty, missing, refused
 from lichen.kernel.admission.addresses import Addresses
 from lichen.kernel.admission.refs import canonical, resolve
 from lichen.kinds.faults import show
@@ -66,6 +66,8 @@ class Ports:
         if not mac:
             spec["mac"] = old.get("mac") or new_mac()
         elif mac != old.get("mac"):
+            if not request.caller.is_cloud and (old or is_foreign(spec)):
+                raise refused(request, "only the network's owner may choose spec.mac, and only the admin change it")
             spec["mac"] = mac = mac.lower().replace("-", ":")
             if _MAC.fullmatch(mac) is None:
                 raise faulty(request, Cause("spec.mac", f"Invalid value: {show(mac)}: must be a unicast MAC address"))
@@ -97,6 +99,8 @@ class Ports:
         candidates = _candidates(request, subnets, want, path)
         port = f"{request.namespace}/{request.object['metadata']['name']}"
         address = want.get("ipAddress") or None
+        if address is not None and is_foreign(spec) and not request.caller.is_cloud:
+            raise refused(request, f"only the network's owner may choose {path}.ipAddress")
         for subnet in candidates:
             if address is not None:
                 taken = (
@@ -112,6 +116,11 @@ class Ports:
 
     def _releasing(self, state: State, subnet_id: str, address: str, port_id: str) -> Callable[[], Awaitable[None]]:
         return lambda: self._addresses.release(state, subnet_id, address, port_id)
+
+
+def is_foreign(spec: Object) -> bool:
+    """The port is on another project's network, which that shares."""
+    return "/" in str(spec.get("network", ""))
 
 
 def new_mac() -> str:

@@ -91,7 +91,8 @@ class RouterInterfaces:
     async def admit(self, request: Request) -> None:
         spec = request.object["spec"]
         old = request.old["spec"] if request.old else {}
-        if spec.get("deviceOwner") != INTERFACE or old.get("deviceOwner") == INTERFACE:
+        same = all(spec.get(key) == old.get(key) for key in ("deviceOwner", "deviceId"))
+        if spec.get("deviceOwner") != INTERFACE or same:
             return
         id = spec.get("deviceId") or ""
         page = await request.state.list(Router.KIND, request.namespace, fields=f"spec.id={id}", limit=1)

@@ -71,9 +71,8 @@ def _reserved(network: Network) -> tuple[str, ...]:
 
 def parse_cidr(text: str, faults: Faults, path: str = "spec.cidr") -> Network | None:
     """A range; a fault if it is none, or has bits beyond its prefix."""
-    try:
-        network = ip_network(text.replace("%", " "), strict=False)  # no zones, as in `address_of`
-    except ValueError:
+    network = range_of(text)
+    if network is None:
         faults.invalid(path, text, "must be a range of addresses, as 10.0.0.0/24")
         return None
     if str(network) != text:
@@ -110,6 +109,14 @@ def address_of(text: str) -> Address | None:
     character: nothing that is written into a host's configuration has one."""
     try:
         return None if "%" in text else ip_address(text)
+    except ValueError:
+        return None
+
+
+def range_of(text: str) -> Network | None:
+    """A range, or one address as the range of itself; None if the text is neither, or has a zone."""
+    try:
+        return None if "%" in text else ip_network(text, strict=False)
     except ValueError:
         return None
 

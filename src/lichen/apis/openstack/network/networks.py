@@ -20,6 +20,7 @@ from lichen.apis.openstack.reply import Reply, created
 from lichen.apis.openstack.request import Request
 from lichen.kinds.network.network import Network
 from lichen.model.data import Object
+from lichen.model.errors import Forbidden
 from lichen.model.meta import name_of, namespace_of
 
 ATTRIBUTES = frozenset(
@@ -75,13 +76,15 @@ async def views(req: Request, networks: list[Object]) -> list[Json]:
 
 async def _create(req: Request, attributes: Object) -> Object:
     namespace = await namespace_for(req, attributes)
-    _check_provider(attributes)
+    _check_provider(req, attributes)
     spec = to_spec(attributes, Network.Spec, apart=_APART, read_only=_READ_ONLY)
     name = spec.get("displayName", "")
     return await objects.create(req, Network.KIND, name, {"displayName": name, **spec}, namespace=namespace)
 
 
-def _check_provider(attributes: Object) -> None:
+def _check_provider(req: Request, attributes: Object) -> None:
+    if not req.caller.is_admin and any(attributes.get(name) for name in _APART[:2]):
+        raise Forbidden("Only the admin of the cloud may say what a network is made of.")
     wanted = "flat" if attributes.get("router:external") else "vxlan"
     kind = attributes.get("provider:network_type") or wanted
     if kind != wanted:
