@@ -120,11 +120,13 @@ def body_of(what: Served, obj: Object | None) -> Any:
     if what.verb == "create":
         metadata = {k: v for k, v in made["metadata"].items() if k in ("labels", "annotations", "namespace")}
         made = {**made, "metadata": {**metadata, "name": NAMES.get(what.plural, "new")}}
-        made["spec"] = {k: v for k, v in (made.get("spec") or {}).items() if k not in ("id", "nodeName", "node")}
+        made["spec"] = {k: v for k, v in (made.get("spec") or {}).items() if k not in GIVEN_OUT}
     return made
 
 
 NAMES = {"ipaddresses": "10.9.9.8", "apiservices": "v1.y.example.com", "customresourcedefinitions": "ys.example.com"}
+GIVEN_OUT = ("id", "nodeName", "node", "address", "externalGateway")
+"""What the cloud chooses for the object that a create is a copy of."""
 SUBRESOURCES: dict[str, Object] = {
     "binding": {"apiVersion": "v1", "kind": "Binding", "metadata": {}, "target": {"kind": "Node", "name": "node-1"}},
     "eviction": {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {}},

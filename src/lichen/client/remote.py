@@ -9,6 +9,7 @@ async with RemoteCloud("https://127.0.0.1:6443", token_file=path, ca_file=ca) as
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self
@@ -43,8 +44,8 @@ class TokenFile:
 
 class RemoteCloud:
     """A Cloud over HTTP. base_url: https://…, http://… or unix:///socket. token, token_file: its own credential,
-    which others' requests do not need: a bearer's token is asked about with that token. Close it, or use it as a
-    context."""
+    which others' requests do not need: a bearer's token is asked about with that token. proof: the token that says
+    that it is OpenStack's API which asks for them. Close it, or use it as a context."""
 
     def __init__(
         self,
@@ -55,10 +56,11 @@ class RemoteCloud:
         ca_file: str | Path | None = None,
         tls: ssl.SSLContext | None = None,
         patience: float = PATIENCE,
+        proof: Callable[[], str] | None = None,
     ) -> None:
         if tls is None and base_url.startswith("https://"):
             tls = tls_context(ca_file)
-        self._transport = Transport(base_url, tls=tls, patience=patience)
+        self._transport = Transport(base_url, tls=tls, patience=patience, proof=proof)
         self._token = TokenFile(token_file) if token_file is not None else lambda: token
 
     @property

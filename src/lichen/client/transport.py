@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from yarl import URL
 from lichen.client.channels import PROTOCOL, Channels
 from lichen.client.errors import error_from
 from lichen.model.errors import Unavailable
+from lichen.model.names import DIALECT_HEADER
 from lichen.model.tracing import AUDIT_ID, REQUEST_ID
 
 PATIENCE = 8.0
@@ -32,13 +33,22 @@ class Answer(NamedTuple):
 
 
 class Transport:
-    """One server. base_url: `https://host:port`, `http://…`, or `unix:///path/of/socket`."""
+    """One server. base_url: `https://host:port`, `http://…`, or `unix:///path/of/socket`. proof: what each request
+    bears as DIALECT_HEADER."""
 
-    def __init__(self, base_url: str, *, tls: ssl.SSLContext | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        patience: float = PATIENCE,
+        proof: Callable[[], str] | None = None,
+    ) -> None:
         self.socket = base_url.removeprefix("unix://") if base_url.startswith("unix://") else ""
         self._base = "http://localhost" if self.socket else base_url.rstrip("/")
         self._tls = tls
         self._patience = patience
+        self._proof = proof
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -55,7 +65,7 @@ class Transport:
         """One request, answered whole. `path` is encoded and may have a query. ApiError: what the server refused with;
         Unavailable: it was not there. What was never sent is sent again; so is a GET that was cut off, and what is
         asked as a `question`: a request of another method that changes nothing."""
-        headers = _headers(token, accept, content_type if body is not None else "")
+        headers = self._headers(token, accept, content_type if body is not None else "")
         again = (*_NEVER_SENT, *_CUT) if question or method == "GET" else _NEVER_SENT
         deadline = asyncio.get_running_loop().time() + self._patience
         attempt = 0
@@ -75,7 +85,7 @@ class Transport:
     @asynccontextmanager
     async def stream(self, path: str, *, token: str = "") -> AsyncIterator[aiohttp.StreamReader]:
         """The body of a GET as it comes. ApiError, Unavailable (also while it is read)."""
-        headers = _headers(token, "application/json", "")
+        headers = self._headers(token, "application/json", "")
         try:
             async with self._open("GET", path, headers, None, None) as response:
                 if response.status >= 400:
@@ -87,7 +97,7 @@ class Transport:
     @asynccontextmanager
     async def channels(self, path: str, *, token: str = "") -> AsyncIterator[Channels]:
         """A remote-command WebSocket. ApiError: refused; Unavailable."""
-        headers = _headers(token, "application/json", "")
+        headers = self._headers(token, "application/json", "")
         self._session = self._session or self._connect()
         try:
             async with self._session.ws_connect(self._base + path, headers=headers, protocols=(PROTOCOL,)) as socket:
@@ -108,6 +118,10 @@ class Transport:
             if response.status >= 400:
                 raise error_from(response.status, content)
             return Answer(content, response.headers, response.headers.getall("Warning", []))
+
+    def _headers(self, token: str, accept: str, content_type: str) -> dict[str, str]:
+        headers = _headers(token, accept, content_type)
+        return headers if self._proof is None else {**headers, DIALECT_HEADER: self._proof()}
 
     def _open(self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: float | None) -> Any:
         if self._session is None:

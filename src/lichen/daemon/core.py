@@ -25,7 +25,7 @@ from lichen.kinds.identity.user import User
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists
 from lichen.model.kind import Kind, new_object
-from lichen.model.names import CONTROLLERS, NODE_USER, NODES, PROJECT_ID
+from lichen.model.names import CONTROLLERS, DIALECT, NODE_USER, NODES, PROJECT_ID
 from lichen.model.state import State
 from lichen.store.memory import MemoryStore
 from lichen.store.sqlite import SqliteStore
@@ -67,13 +67,14 @@ class Core:
     def write_tokens(self) -> None:
         """Credentials of the cloud's own processes, which read them again when they end."""
         node = self.settings.node_name
-        bearers = {
-            "controllers": (CONTROLLERS, (CONTROLLERS,)),
-            "node": (f"{NODE_USER}{node}", (NODES,)),
-        }
-        for role, (name, groups) in bearers.items():
-            token = self.identity.system_token(name, groups, PROCESS_TOKEN_SECONDS)
-            write_private(self.settings.tokens_dir / role, token.encode())
+        bearers = (
+            (self.settings.tokens_dir / "controllers", 0o600, CONTROLLERS, CONTROLLERS),
+            (self.settings.tokens_dir / "node", 0o600, f"{NODE_USER}{node}", NODES),
+            (self.settings.service_tokens_dir / "openstack", 0o640, DIALECT, DIALECT),
+        )
+        for path, mode, name, group in bearers:
+            token = self.identity.system_token(name, (group,), PROCESS_TOKEN_SECONDS)
+            write_private(path, token.encode(), mode)
         self._write_admin_token()
         secret = self.settings.tokens_dir / "kernel-to-node"
         if not secret.exists():

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from lichen.apis.kubernetes.app import CALLER
 from lichen.kernel.kernel import Kernel
 from lichen.model.errors import InternalError, every_api_error
+from lichen.model.names import DIALECT
 from lichen.model.state import Caller, State
 from lichen.model.tracing import AUDIT_ID, REQUEST_ID
 
@@ -23,13 +26,13 @@ class InProcess:
         self._app = app
 
     async def authenticate(self, token: str) -> Caller:
-        return await self._kernel.authenticate(token)
+        return replace(await self._kernel.authenticate(token), through=DIALECT)
 
     def acting(self, caller: Caller) -> State:
         return self._kernel.acting(caller)
 
     async def read(self, caller: Caller, path: str) -> bytes:
-        """A GET through the app itself, with the caller's token."""
+        """A GET through the app itself, as the caller."""
         parts = urlsplit(path)
         scope = {
             "type": "http",
@@ -40,10 +43,8 @@ class InProcess:
             "path": parts.path,
             "raw_path": parts.path.encode(),
             "query_string": parts.query.encode(),
-            "headers": [
-                (b"authorization", b"Bearer " + caller.token.encode()),
-                (AUDIT_ID.lower().encode(), REQUEST_ID.get().encode()),
-            ],
+            "headers": [(AUDIT_ID.lower().encode(), REQUEST_ID.get().encode())],
+            CALLER: caller,
             "client": None,
             "server": None,
         }

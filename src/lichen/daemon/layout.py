@@ -44,6 +44,7 @@ def folders(settings: Settings) -> tuple[Folder, ...]:
         Folder(settings.tls_dir / "node", "", 0o700),
         Folder(settings.keys_dir, kernel, 0o700),
         Folder(settings.tokens_dir, kernel, 0o700),
+        Folder(settings.service_tokens_dir, kernel, 0o2750, group=services),
         Folder(settings.access_dir, kernel, 0o700),
         Folder(settings.store_dir, kernel, 0o700),
         # The services write images; the controllers remove those that are gone.

@@ -8,7 +8,7 @@ import os
 import socket
 
 from lichen.apis.openstack.app import create_app
-from lichen.client.remote import RemoteCloud
+from lichen.client.remote import RemoteCloud, TokenFile
 from lichen.daemon.layout import listener_files
 from lichen.daemon.life import run_until_stopped
 from lichen.daemon.serving import serving
@@ -23,7 +23,8 @@ PATIENCE = 3.0
 
 def run(settings: Settings) -> int:
     async def main(stopped: asyncio.Event) -> None:
-        async with RemoteCloud(settings.kubernetes_url, ca_file=settings.tls_dir / "ca.crt") as cloud:
+        own = TokenFile(settings.service_tokens_dir / "openstack")
+        async with RemoteCloud(settings.kubernetes_url, ca_file=settings.tls_dir / "ca.crt", proof=own) as cloud:
             app = create_app(cloud, images=settings.images_dir)
             files = listener_files(settings, "openstack")
             async with serving(app, passed_socket("openstack"), files, patience=PATIENCE):

@@ -77,6 +77,11 @@ class Settings:
         return self.data_dir / "tokens"
 
     @property
+    def service_tokens_dir(self) -> Path:
+        """The same, of the processes that serve OpenStack's calls."""
+        return self.data_dir / "service-tokens"
+
+    @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
 

@@ -43,6 +43,11 @@ there and could be said nowhere else."""
 
 CONTROLLERS = "system:lichen-controllers"
 """User and group of the cloud's controllers."""
+DIALECT = "system:lichen-openstack"
+"""The processes that answer OpenStack's calls. They act by their callers' tokens, and say with this one that it is they
+who ask: that the call is one that the caller's access rules allow, that an image's bytes are what they say."""
+DIALECT_HEADER = "Lichen-Dialect"
+"""The header that bears that token."""
 NODE_USER = "system:node:"
 """How the name of a node's credential begins."""
 NODES = "system:nodes"

@@ -189,6 +189,8 @@ class Caller:
     issued_at: str = ""
     expires_at: str = ""
     token: str = field(default="", repr=False)
+    through: str = ""
+    """DIALECT if OpenStack's API asks for it."""
 
     @property
     def is_admin(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import labels_of, name_of, namespace_of
-from lichen.model.names import PROJECT_ID
+from lichen.model.names import DIALECT, PROJECT_ID
 from lichen.model.state import Caller
 from lichen.store.memory import MemoryStore
 
@@ -60,7 +60,7 @@ class TestCloud:
     # --- as a Cloud, for the dialect ---
 
     async def authenticate(self, token: str) -> Caller:
-        return await self.kernel.authenticate(token)
+        return replace(await self.kernel.authenticate(token), through=DIALECT)
 
     def acting(self, caller: Caller) -> Session:
         return self.kernel.acting(caller)

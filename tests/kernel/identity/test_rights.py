@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ from lichen.model.caller import from_user_info, to_user_info
 from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of
-from lichen.model.names import NODE_FINALIZER, SYSTEM_NAMESPACE, VENDOR_DATA
+from lichen.model.names import DIALECT, NODE_FINALIZER, SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import Caller
 
 from .world import NOBODY, World
@@ -241,7 +242,8 @@ async def test_only_the_clouds_admin_shares_with_everyone(world: World):
 
 
 async def test_a_tenant_points_its_image_at_no_other_bytes(world: World):
-    mine = world.kernel.acting(await world.member("ann"))
+    """Not even where the image service takes its word for what they are."""
+    mine = world.kernel.acting(replace(await world.member("ann"), through=DIALECT))
     image = await mine.create(Image.KIND, new_object(Image.KIND, "disk", "ann", {"diskFormat": "raw"}))
     for location in ("../../etc/shadow", "another-id"):
         with pytest.raises(Forbidden):

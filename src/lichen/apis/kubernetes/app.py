@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from lichen.apis.kubernetes import metrics
@@ -19,12 +21,16 @@ from lichen.apis.kubernetes.status import status_body
 from lichen.apis.kubernetes.streams import NodeApp
 from lichen.apis.kubernetes.verbs import answer
 from lichen.apis.kubernetes.websockets import offered_token, without_token
-from lichen.model.errors import ApiError, InternalError, NotFound, Unauthorized
+from lichen.model.errors import ApiError, Forbidden, InternalError, NotFound, Unauthorized
+from lichen.model.names import DIALECT, DIALECT_HEADER
 from lichen.model.state import Caller
 from lichen.model.tracing import REQUEST_ID
 
 log = logging.getLogger(__name__)
 
+CALLER = "lichen.caller"
+"""In the scope: who asks, said by what shares the process and knows it already. No server puts it there."""
+_DIALECT = DIALECT_HEADER.lower().encode()
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
 
 
@@ -76,9 +82,24 @@ class _App:
 
     async def _caller(self, request: Request) -> Caller:
         """Who asks. Unauthorized: a credential was given and is not valid."""
-        caller = await self._bearer(_credential(request))
+        caller = await self._through(request, await self._bearer(_credential(request)))
         if asks_to_impersonate(request.headers):
             return impersonated(self._kernel.access, caller, request.scope["headers"])
+        return caller
+
+    async def _through(self, request: Request, caller: Caller) -> Caller:
+        """The caller, marked if OpenStack's API asks for it. Forbidden: it may make some of OpenStack's calls, and this
+        is none. A proof that does not hold proves nothing."""
+        known: Caller | None = request.scope.get(CALLER)
+        if known is not None:
+            return known
+        proof = request.header(_DIALECT)
+        if proof:
+            with suppress(Unauthorized):
+                if (await self._kernel.authenticate(proof)).name == DIALECT:
+                    return replace(caller, through=DIALECT)
+        if caller.access_rules:
+            raise Forbidden("the application credential's access rules allow some of OpenStack's calls, and no others")
         return caller
 
     async def _bearer(self, given: bytes | None) -> Caller:

@@ -28,7 +28,7 @@ from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
-from lichen.model.names import CONTROLLERS
+from lichen.model.names import CONTROLLERS, DIALECT
 from lichen.model.selectors import parse_fields
 from lichen.model.state import Caller
 
@@ -59,6 +59,8 @@ class Authorizer:
         """None: `caller` may. "": no rule allows it. (As `access.Authorizer`.)"""
         if caller.is_admin or (kind.installed and caller.name == CONTROLLERS):
             return None  # what a definition brings has no rules of its own for those who empty namespaces
+        if caller.through == DIALECT and kind == Image.KIND and subresource == "status":
+            subresource = ""  # it tells what it stored, for whoever may change the image
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
             return _node_refusal(caller, verb, kind, name, fields) if caller.node else None

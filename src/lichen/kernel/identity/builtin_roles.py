@@ -106,7 +106,6 @@ def _edit_rules() -> list[Object]:
         rule(["apps"], [f"{name}/scale" for name in SCALED], ["patch", "update"]),
         rule(["compute.lichen.dev"], ["servers/log"], ["get"]),  # consoles print first passwords: nova's members only
         rule(["compute.lichen.dev"], ["servers/attach"], ["get", "create"]),
-        rule(["image.lichen.dev"], ["images/status"], ["patch", "update"]),  # who uploads says what was stored
         rule(["image.lichen.dev"], ["imageshares"], ["patch", "update"]),  # made and removed by what the image says
         rule(["coordination.k8s.io"], ["leases"], WRITE),
         rule(["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),
