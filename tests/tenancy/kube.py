@@ -121,6 +121,8 @@ def body_of(what: Served, obj: Object | None) -> Any:
         metadata = {k: v for k, v in made["metadata"].items() if k in ("labels", "annotations", "namespace")}
         made = {**made, "metadata": {**metadata, "name": NAMES.get(what.plural, "new")}}
         made["spec"] = {k: v for k, v in (made.get("spec") or {}).items() if k not in GIVEN_OUT}
+        if what.version.startswith("compute."):
+            made["spec"].pop("userId", None)  # of who makes it
     return made
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lichen.model.data import Object
-from tests.tenancy.filling import NET, NOVA
+from tests.tenancy.filling import CINDER, KEY, NET, NOVA
 from tests.tenancy.test_references import COMPUTE, NETWORK, VOLUME, a_server, an, filled
 from tests.tenancy.world import Frozen, World, thawed
 
@@ -147,6 +147,8 @@ IN_KUBERNETES: list[tuple[str, Object]] = [
     ("routers", an(NETWORK, "Router", externalGateway={"network": "admin/public", "enableSnat": False})),
     ("servers", an(COMPUTE, "Server", flavor="small", image="kestrel-image", networks=[
         {"network": "admin/commons", "fixedIp": "10.99.0.77"}])),
+    ("servers", an(COMPUTE, "Server", flavor="small", image="kestrel-image", networks=[], userId="another")),
+    ("images", an(IMAGE, "Image", ownerId="another")),
 ]  # fmt: skip
 
 
@@ -159,6 +161,24 @@ async def test_a_member_may_not_choose_in_kubernetes(frozen: Frozen, case: tuple
         answer = await world.ask_kubernetes("member", "POST", path_of(body["apiVersion"], plural), body)
         assert answer.status == 403, answer
         assert world.contents() == before
+
+
+async def test_a_keypair_is_made_for_oneself(frozen: Frozen) -> None:
+    async with thawed(frozen) as world:
+        for user, status in ((world.ids["manager_user"], 403), (world.ids["member_user"], 201)):
+            body = an(COMPUTE, "Keypair", publicKey=KEY, userId=user)
+            answer = await world.ask_kubernetes("member", "POST", path_of(COMPUTE, "keypairs"), body)
+            assert answer.status == status, answer
+
+
+async def test_a_private_volume_type_is_not_used_by_its_name(frozen: Frozen) -> None:
+    async with thawed(frozen) as world:
+        private = {"volume_type": {"name": "vault", "os-volume-type-access:is_public": False}}
+        await world.ask_openstack("admin", "POST", f"{CINDER}/types", private)
+        body = an(VOLUME, "Volume", size=1, type="vault")
+        for who, status in (("member", 422), ("admin", 201)):
+            answer = await world.ask_kubernetes(who, "POST", path_of(VOLUME, "volumes"), body)
+            assert answer.status == status, answer
 
 
 async def test_the_interface_of_a_router_is_not_led_to_the_router_of_another(frozen: Frozen) -> None:

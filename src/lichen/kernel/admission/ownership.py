@@ -5,6 +5,8 @@ they start from; and what its owner asked to have protected."""
 from __future__ import annotations
 
 from lichen.kernel.admission import Request, refused
+from lichen.kernel.admission.imageshares import project_of_namespace
+from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.floatingip import FloatingIP
@@ -56,6 +58,26 @@ class Chosen:
                 raise refused(request, f"only the admin of the cloud may choose spec.{field}")
         if request.kind == Router.KIND and new.get("externalGateway"):
             _check_gateway(request, new["externalGateway"], old.get("externalGateway") or {})
+
+
+class Whose:
+    """A thing says of whom it is: of who makes it, and of no other."""
+
+    kinds: tuple[Kind, ...] | None = (Image.KIND, Server.KIND, Keypair.KIND)
+    verbs: tuple[str, ...] = ("create", "update")
+
+    async def admit(self, request: Request) -> None:
+        if request.subresource or request.caller.is_cloud:
+            return
+        field = "ownerId" if request.kind == Image.KIND else "userId"
+        said, before = request.object["spec"].get(field), ((request.old or {}).get("spec") or {}).get(field)
+        if said and said != before and said != await self._own(request):
+            raise refused(request, f"only the admin of the cloud may say that spec.{field} is another's")
+
+    async def _own(self, request: Request) -> str:
+        if request.kind == Image.KIND:
+            return await project_of_namespace(request.state, request.namespace)
+        return request.caller.user_id
 
 
 class Protected:

@@ -16,7 +16,7 @@ from lichen.kernel.admission.limits import LimitRanges
 from lichen.kernel.admission.madeports import MadePorts
 from lichen.kernel.admission.namespaces import Namespaces
 from lichen.kernel.admission.network import Networks, Subnets
-from lichen.kernel.admission.ownership import Chosen, Placement, Protected
+from lichen.kernel.admission.ownership import Chosen, Placement, Protected, Whose
 from lichen.kernel.admission.pods import Pods
 from lichen.kernel.admission.portnames import NetworkNames, PortWishes
 from lichen.kernel.admission.ports import Ports
@@ -39,6 +39,7 @@ def standard_plugins() -> list[Plugin]:
         Ids(),
         Placement(),
         Chosen(),
+        Whose(),
         Protected(),
         Locks(),
         Servers(),

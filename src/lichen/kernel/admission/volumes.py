@@ -4,7 +4,7 @@ something else stands on."""
 
 from __future__ import annotations
 
-from lichen.kernel.admission import Request, faulty
+from lichen.kernel.admission import Request, faulty, missing
 from lichen.kernel.admission.refs import canonical, resolve
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.server import Server
@@ -40,6 +40,7 @@ class Volumes:
             _keep(spec, request.old["spec"] if request.old else {}, "claim")
         if request.old is not None:
             _check_update(request, spec, request.old["spec"])
+        asked = spec.get("type")
         if request.verb == "create":
             least = await self._pin_source(request, spec)
             if not spec.get("size"):
@@ -47,7 +48,7 @@ class Volumes:
             if spec["size"] < max(1, least):
                 why = f"Invalid value: {spec['size']}: it needs at least {max(1, least)} GiB"
                 raise faulty(request, Cause("spec.size", why))
-        await self._pin_type(request, spec, request.old["spec"] if request.old else {})
+        await self._pin_type(request, spec, request.old["spec"] if request.old else {}, asked)
 
     async def _pin_source(self, request: Request, spec: Object) -> int:
         """The size in GiB of what it is copied from, 0 if that is nothing."""
@@ -71,16 +72,20 @@ class Volumes:
             return int(source["spec"].get("size") or 0)
         return 0
 
-    async def _pin_type(self, request: Request, spec: Object, old: Object) -> None:
+    async def _pin_type(self, request: Request, spec: Object, old: Object, asked: str | None) -> None:
+        """asked: the type that the request names; a copy has the type of what it is copied from, whichever that is."""
         if spec.get("type"):
             if spec["type"] == old.get("type"):
                 spec["typeId"] = old.get("typeId", "")
                 return
-            spec["typeId"] = (await resolve(request, VolumeType.KIND, spec["type"], "spec.type"))["spec"]["id"]
+            found = await resolve(request, VolumeType.KIND, spec["type"], "spec.type")
+            if asked and not found["spec"].get("public", True) and not request.caller.is_cloud:
+                raise faulty(request, missing("spec.type", asked, "no VolumeType of that name can be used here"))
+            spec["typeId"] = found["spec"]["id"]
             return
-        found = (await request.state.list(VolumeType.KIND, fields="spec.isDefault=true", limit=1)).items
-        if found:
-            spec["type"], spec["typeId"] = name_of(found[0]), found[0]["spec"]["id"]
+        usual = (await request.state.list(VolumeType.KIND, fields="spec.isDefault=true", limit=1)).items
+        if usual:
+            spec["type"], spec["typeId"] = name_of(usual[0]), usual[0]["spec"]["id"]
 
     async def _check_unused(self, request: Request) -> None:
         if await namespace_goes(request):
