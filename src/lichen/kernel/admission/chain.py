@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from lichen.kernel.admission import Plugin, Releasing, Request
+from lichen.kernel.admission.holds import Holds
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
@@ -19,6 +21,7 @@ class Chain(list[Plugin]):
     def __init__(self, plugins: list[Plugin]) -> None:
         super().__init__(plugins)
         self._found: dict[tuple[Kind, str], tuple[Plugin, ...]] = {}
+        self._holds = Holds()
 
     def of(self, kind: Kind, verb: str) -> tuple[Plugin, ...]:
         """Those that look at `verb` of `kind`."""
@@ -46,22 +49,35 @@ class Chain(list[Plugin]):
     @contextlib.asynccontextmanager
     async def admitted(self, request: Request) -> AsyncIterator[None]:
         """Admit, let the write happen in the body; undo what plugins did if it fails."""
-        try:
-            for plugin in self.of(request.kind, request.verb):
-                await plugin.admit(request)
-            yield
-        except BaseException:
-            await _undo(request)
-            raise
-        if request.dry_run:
-            await _undo(request)
-            return
-        for step in request.done:
-            await step()
+        async with self._holds.of(request):
+            try:
+                for plugin in self.of(request.kind, request.verb):
+                    await plugin.admit(request)
+                yield
+            except BaseException:
+                await _undo(request)
+                raise
+            if request.dry_run:
+                await _undo(request)
+                return
+            if request.done:  # all of it, though the caller goes away meanwhile: some of it lets go of locks
+                await asyncio.shield(asyncio.ensure_future(_finish(request)))
 
 
 def _takes(plugin: Plugin, verb: str) -> bool:
     return isinstance(plugin, Releasing) if verb == "removed" else verb in plugin.verbs
+
+
+async def _finish(request: Request) -> None:
+    """Every step, whatever becomes of another."""
+    failures: list[Exception] = []
+    for step in request.done:
+        try:
+            await step()
+        except Exception as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 async def _undo(request: Request) -> None:
