@@ -97,5 +97,5 @@ function nodeCard(node, taken = { cpu: 0, memory: 0, guests: 0 }, selected, sele
 export function nothingYet(namespace) {
   const project = namespace || "demo";
   return h("div", { class: "empty" }, h("h3", {}, "Nothing runs here yet"), h("p", {}, "What you make appears at once. Try one of these:"),
-    h("pre", {}, `openstack server create --image lichen-tiny --flavor m1.tiny web\n\nkubectl -n ${project} create deployment hello --image=busybox -- sleep 3600`));
+    h("pre", {}, `openstack image list\nopenstack server create --image IMAGE --flavor m1.tiny --network cluster web\n\nkubectl -n ${project} create deployment hello --image=busybox -- sleep 3600`));
 }
