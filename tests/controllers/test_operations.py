@@ -6,7 +6,10 @@ from __future__ import annotations
 from lichen.controllers.operation import outcome_of
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
-from lichen.planning.guest import Report, trouble
+from lichen.planning.guest import trouble
+from lichen.planning.guest_steps import (
+    Report,
+)
 
 
 def a_server(reason: str, phase: str = "Running") -> Object:

@@ -7,7 +7,8 @@ import pytest
 
 from lichen.kinds.compute.server import Server
 from lichen.model.names import NODE_FINALIZER
-from lichen.planning.guest import (
+from lichen.planning.guest import fault, plan_guest, trouble
+from lichen.planning.guest_steps import (
     AttachNic,
     CreateDisk,
     DetachNic,
@@ -27,9 +28,6 @@ from lichen.planning.guest import (
     UnpauseGuest,
     UnplugPort,
     Wait,
-    fault,
-    plan_guest,
-    trouble,
 )
 from lichen.planning.times import backoff
 

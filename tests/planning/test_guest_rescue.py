@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from lichen.kinds.compute.server import Server, ServerRescue
 from lichen.model.meta import Meta
-from lichen.planning.guest import GuestActual, Report, StartGuest, StopGuest, plan_guest
+from lichen.planning.guest import plan_guest
+from lichen.planning.guest_steps import (
+    GuestActual,
+    Report,
+    StartGuest,
+    StopGuest,
+)
 
 AT = "2026-01-01T00:00:00Z"
 

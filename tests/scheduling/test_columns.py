@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from lichen.scheduling.columns import Columns, plain
+from lichen.scheduling.columns import Columns
 from lichen.scheduling.request import Request, pod_request, server_request
+from lichen.scheduling.verdicts import plain
 
 
 def a_node(name: str, cpu: str = "4", memory: str = "8Gi", *, ready: str = "True", **spec: Any) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Captures:
         try:
             image = await patch_status(self._state, Image.KIND, image, {"phase": "saving"})
             stored = await self._take(image)
-            await patch_status(self._state, Image.KIND, image, _done(image, stored))
+            await patch_status(self._state, Image.KIND, image, stored.status(image["spec"]["id"]))
         except (NotFound, Conflict) as gone:
             log.info("image %s: %s", name, gone)
         except StoreFull as error:
@@ -111,18 +111,6 @@ class Captures:
 
 def _phase(image: Object) -> str:
     return (image.get("status") or {}).get("phase") or ""
-
-
-def _done(image: Object, stored: Stored) -> Object:
-    return {
-        "phase": "active",
-        "size": stored.size,
-        "virtualSize": stored.virtual_size,
-        "checksum": stored.md5,
-        "hashAlgo": "sha512",
-        "hashValue": stored.sha512,
-        "location": image["spec"]["id"],
-    }
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

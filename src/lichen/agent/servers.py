@@ -29,7 +29,8 @@ from lichen.model.meta import annotations_of, name_of, namespace_of, revision_of
 from lichen.model.names import CLUSTER_NETWORK, MADE_BY, NODE_FINALIZER, REQUEST, SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import State
 from lichen.model.tracing import REQUEST_ID, is_request_id
-from lichen.planning import guest as plan
+from lichen.planning import guest_steps as plan
+from lichen.planning.guest import fault, plan_guest, trouble
 from lichen.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Servers:
                 return None
             REQUEST_ID.set(_request_of(server))
             actual, ports = await self._gather(server)
-            steps = plan.plan_guest(Server.of(server), actual, self._clock.now())
+            steps = plan_guest(Server.of(server), actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, server, steps, ports)
             if plan.LetGo() in steps:
@@ -198,10 +199,10 @@ class Servers:
         except Permanent as error:
             log.warning("server %s/%s: %s: %s", *key, error.reason, error.message)
             typed = Server.of(server)
-            await self._report(key, server, plan.fault(typed, error.reason, error.message, self._clock.now()))
+            await self._report(key, server, fault(typed, error.reason, error.message, self._clock.now()))
         except Temporary as error:
             typed = Server.of(server)
-            await self._report(key, server, plan.trouble(typed, error.message, self._clock.now()))
+            await self._report(key, server, trouble(typed, error.message, self._clock.now()))
             raise Told(error.message, delay=error.delay) from error
 
     async def _step(

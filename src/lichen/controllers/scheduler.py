@@ -20,8 +20,9 @@ from lichen.model.state import EventType
 from lichen.planning.steps import Delete, Patch, Step
 from lichen.planning.workload import has_ended
 from lichen.runtime.events import Recorder
-from lichen.scheduling.columns import Columns, Placement, plain
+from lichen.scheduling.columns import Columns
 from lichen.scheduling.request import Request, pod_request, server_request
+from lichen.scheduling.verdicts import Placement, plain
 
 log = logging.getLogger("lichen.scheduler")
 

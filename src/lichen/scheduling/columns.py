@@ -7,10 +7,9 @@ what is left of a placement is arithmetic on arrays.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -24,13 +23,8 @@ from lichen.model.quantity import millis, whole
 from lichen.model.selectors import Matcher, label_selector
 from lichen.scheduling.request import Request, Rules, Spread, Term, Wishes
 from lichen.scheduling.rules import NODE_NAME, term_matches, unwelcome, why_not
+from lichen.scheduling.verdicts import ANTI_AFFINITY, NO_AFFINITY, NO_PORT, NO_SPREAD, Placement, reason
 
-NOT_READY = "node(s) were not ready"
-NO_CPU, NO_MEMORY, NO_SLOT = "Insufficient cpu", "Insufficient memory", "Too many pods"
-NO_AFFINITY = "node(s) didn't match pod affinity rules"
-ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
-NO_SPREAD = "node(s) didn't match pod topology spread constraints"
-NO_PORT = "node(s) didn't have free ports for the requested pod ports"
 WISH, SPREAD, TAINT = 8.0, 4.0, 4.0
 """How much a workload's own preferences count beside free room, which counts from 0 to 2."""
 
@@ -38,26 +32,6 @@ _TOLERATE_ALL = b'[{"operator":"Exists"}]'
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-
-def plain(reason: str) -> str:
-    """A reason without the names in it, of which there is no end: a metric's label."""
-    if reason.startswith("volume "):
-        return "volume(s) had no node yet"
-    return re.split(r" \{|: ", reason, maxsplit=1)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """node: "" if none fits; then `rejected` counts the nodes by reason."""
-
-    node: str = ""
-    rejected: dict[str, int] = field(default_factory=dict)
-
-    def sentence(self, nodes: int) -> str:
-        """As Kubernetes says it: `0/3 nodes are available: 2 Insufficient memory, 1 …`."""
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.rejected.items()))
-        return f"0/{nodes} nodes are available: {reasons or 'there is no node'}."
 
 
 @dataclass(slots=True)
@@ -366,10 +340,8 @@ class Columns:
         counts: Counter[str] = Counter()
         for row, node in enumerate(self._nodes):
             if node is not None:
-                misfit = next(
-                    (reason for reason, found in masks if not all(mask[row] for mask in found)), ANTI_AFFINITY
-                )
-                counts[_reason(request, verdicts[row], node, free[:, row], misfit)] += 1
+                misfit = next((words for words, found in masks if not all(mask[row] for mask in found)), ANTI_AFFINITY)
+                counts[reason(request, verdicts[row], node.ready, free[:, row], misfit)] += 1
         return dict(counts)
 
 
@@ -380,20 +352,6 @@ def _matches(term: Object, node: _Node) -> float:
 def _scaled(values: Any) -> Any:
     """To -1 … 1, by the largest."""
     return values / max(float(np.abs(values).max(initial=0.0)), 1.0)
-
-
-def _reason(request: Request, verdict: str, node: _Node, free: Any, misfit: str) -> str:
-    if verdict:
-        return verdict
-    if not node.ready:
-        return NOT_READY
-    if free[0] < request.cpu:
-        return NO_CPU
-    if free[1] < request.memory:
-        return NO_MEMORY
-    if free[2] < 1:
-        return NO_SLOT
-    return misfit
 
 
 def _selects(term: Term, other: Request) -> bool:

@@ -47,7 +47,7 @@ async def upload(req: Request, id: str) -> Reply:
             await _patch_status(req, image, {"phase": "queued"})
         raise _refusal(error) from error
     try:
-        await _patch_status(req, image, _stored_status(id, stored))
+        await _patch_status(req, image, stored.status(id))
     except NotFound:
         await store(req).delete(id)
         raise Expired(f"Image {id} was deleted while its data was uploaded.") from None
@@ -105,18 +105,6 @@ async def _patch_status(req: Request, image: Object, status: Object, *, unchange
     if unchanged:
         patch["metadata"] = {"resourceVersion": str(revision_of(image))}
     return await req.state.patch(Image.KIND, name_of(image), namespace_of(image), patch, subresource="status")
-
-
-def _stored_status(id: str, stored: Stored) -> Object:
-    return {
-        "phase": "active",
-        "size": stored.size,
-        "virtualSize": stored.virtual_size,
-        "checksum": stored.md5,
-        "hashAlgo": "sha512",
-        "hashValue": stored.sha512,
-        "location": id,
-    }
 
 
 def _refusal(error: BaseException) -> BaseException:
