@@ -218,11 +218,15 @@ def folder_of_its_own() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def a_cloud(*, simulate: bool = True, nodes: int = 3, tiny: Path | None = None) -> Iterator[Here]:
+def a_cloud(
+    *, simulate: bool = True, nodes: int = 3, tiny: Path | None = None, kept: Path | None = None
+) -> Iterator[Here]:
     """A cloud that runs while the block does. What is on its way or in error in it is explained, or the block fails.
-    tiny: a real cloud's first image, which is built otherwise."""
+    tiny: a real cloud's first image, which is built otherwise; kept: an archive of the data that it goes on with."""
     with folder_of_its_own() as folder:
         here = Here(folder, simulate=simulate)
+        if kept is not None:
+            shutil.unpack_archive(kept, here.data_dir)
         if tiny is not None:
             place = base_image(here.data_dir, "tiny")
             place.parent.mkdir(parents=True)
