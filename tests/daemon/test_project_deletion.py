@@ -44,7 +44,9 @@ def test_what_holds_a_project_up_is_named_in_both_languages(cloud: Here):
     until("the namespace says what holds it", lambda: "example.com/never" in said())
     holder = "example.com/never in 1 resource instances (configmaps/stuck)"
     assert holder in said()
-    assert holder in cloud.lichen("explain", "namespace/held", "--data-dir", str(cloud.data_dir)).out
+    explained = cloud.lichen("explain", "namespace/held", "--data-dir", str(cloud.data_dir)).out
+    assert "→ configmap held/stuck is being deleted and waits for example.com/never" in explained
+    assert "kubectl -n held patch configmap stuck" in explained
     assert "It is being deleted and not gone yet." in cloud.openstack_refused(
         "project", "create", "held", cloud="lichen"
     )
