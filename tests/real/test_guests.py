@@ -18,6 +18,7 @@ import pytest
 from lichen.drivers.base import BlockSpec, GuestDisk, GuestNic
 from lichen.drivers.files.volumes import FileVolumes
 from lichen.drivers.qemu import QemuGuests, choose_accelerator
+from lichen.drivers.qemu.monitor import Monitor
 from lichen.model.errors import Temporary
 from tests.conformance.guests import DEADLINE, GuestConformance, a_guest, power_of, running
 from tests.real.machine import NOTHING, belongings, tiny_image
@@ -91,6 +92,11 @@ class QemuBench:
         writer.close()
         return said
 
+    def opened(self, guest_id: str, disk: GuestDisk) -> bool:
+        """Whether the guest's process has the volume's file open."""
+        links = [os.readlink(entry) for entry in Path(f"/proc/{self.pid(guest_id)}/fd").iterdir()]
+        return str(disk.path) in links
+
     async def reopen(self) -> None:
         await self.guests.close()
         self.guests = self.driver()
@@ -161,3 +167,21 @@ async def test_a_qemu_that_cannot_start_says_why_and_leaves_nothing(bench: QemuB
         await bench.guests.start(guest)
     assert (await power_of(bench, guest)) == "Shutdown"
     assert belongings(bench.mark)["processes"] == set()
+
+
+async def test_a_volumes_file_is_given_back_with_its_disk_though_its_driver_died_while_it_was_plugged_in(
+    bench: QemuBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, disk = await running(bench), await bench.a_disk()
+
+    async def killed(*_: object) -> None:
+        raise Temporary("the process is gone")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(Monitor, "take_back", killed)
+        await bench.guests.attach_disk(guest.id, disk)
+    await bench.reopen()
+    await bench.guests.attach_disk(guest.id, disk)
+    assert bench.opened(guest.id, disk)
+    await bench.guests.detach_disk(guest.id, disk.id)
+    assert not bench.opened(guest.id, disk)

@@ -81,13 +81,20 @@ class Monitor:
         with socket.socket(fileno=os.dup(writer.transport.get_extra_info("socket").fileno())) as peer:
             socket.send_fds(peer, [b" "], [descriptor])
 
-    async def lend(self, descriptor: int) -> int:
-        """Give QEMU an open file, which it can open again as `/dev/fdset/<number>`; the number. Temporary."""
+    async def lend(self, descriptor: int, name: str) -> int:
+        """Give QEMU an open file, which it can open again as `/dev/fdset/<number>`; the number. It keeps the file until
+        that is taken back: `name` is for those who look for what a process lent that is gone. Temporary."""
         try:
             self._send(descriptor)
         except (QMPError, OSError) as error:
             raise Temporary(f"QEMU did not take a file: {error}", delay=1.0) from error
-        return int((await self.execute("add-fd"))["fdset-id"])
+        return int((await self.execute("add-fd", opaque=name))["fdset-id"])
+
+    async def take_back(self, name: str) -> None:
+        """All files that were lent by that name; what QEMU opened of them stays open. Temporary."""
+        for lent in await self.execute("query-fdsets"):
+            if any(held.get("opaque") == name for held in lent["fds"]):
+                await self.execute("remove-fd", **{"fdset-id": lent["fdset-id"]})
 
     def deleted(self, device: str) -> asyncio.Event:
         """Set when the guest next lets go of a device."""

@@ -62,7 +62,7 @@ async def plug(monitor: Monitor, disk: GuestDisk) -> None:
     except OSError as error:
         raise Temporary(f"The bytes of volume {disk.id} cannot be opened: {error.strerror}") from error
     try:
-        lent = await monitor.lend(descriptor)
+        lent = await monitor.lend(descriptor, _node(disk.id))
     finally:
         os.close(descriptor)
     try:
@@ -72,8 +72,8 @@ async def plug(monitor: Monitor, disk: GuestDisk) -> None:
         await _close(monitor, disk.id)
         raise
     finally:
-        with contextlib.suppress(Temporary):  # what QEMU opened of it stays open
-            await monitor.execute("remove-fd", **{"fdset-id": lent})
+        with contextlib.suppress(Temporary):
+            await monitor.take_back(_node(disk.id))
 
 
 async def unplug(monitor: Monitor, disk_id: str) -> None:
@@ -125,6 +125,8 @@ async def _free_port(monitor: Monitor) -> str:
 
 
 async def _close(monitor: Monitor, disk_id: str) -> None:
-    """Close the bytes if no device uses them."""
+    """Close the bytes if no device uses them, and what was lent of them by a process that was killed meanwhile."""
     with contextlib.suppress(Temporary):
         await monitor.execute("blockdev-del", **{"node-name": _node(disk_id)})
+    with contextlib.suppress(Temporary):
+        await monitor.take_back(_node(disk_id))
