@@ -63,6 +63,21 @@ def test_fields_are_compared_as_text(text: str, matches: bool) -> None:
     assert parse_fields(text)(obj) is matches
 
 
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [("spec.off|'false'=false", True), ("spec.off|'false'!=false", False), ("spec.host|'false'=false", False),
+     ("spec.off|spec.text=a", True), ("spec.text|spec.count=2", False), ("spec.off|spec.gone=", True)],
+)  # fmt: skip
+def test_a_field_may_be_in_several_places_or_be_something_else_where_it_is_absent(text: str, matches: bool) -> None:
+    assert parse_fields(text)({"metadata": {}, "spec": {"host": True, "count": 2, "text": "a"}}) is matches
+
+
+@pytest.mark.parametrize("text", ["spec.off|'false'!=false", r"a=b\,c\=d\\e", "a.b|c=x"])
+def test_a_field_term_is_written_as_it_is_read(text: str) -> None:
+    (term,) = parse_fields(text).terms
+    assert str(term) == text
+
+
 @pytest.mark.parametrize("text", ["metadata.name", "=x", "a=b=c", "a=\\x"])
 def test_bad_field_selectors_are_refused(text: str) -> None:
     with pytest.raises(BadRequest):

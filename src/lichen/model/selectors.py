@@ -29,6 +29,7 @@ _VALUE = re.compile(rf"(?:{_NAME})?")
 _SET = re.compile(r"(\S+)\s+(in|notin)\s*\((.*)\)", re.DOTALL)
 _COMPARE = re.compile(r"([^\s=!<>]+)\s*(==|=|!=|<|>)\s*(\S*)")
 _COMMA = re.compile(r",(?![^(]*\))")
+_SPECIAL, _ESCAPED = re.compile(r"([,=\\])"), r"\\\1"
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
 
 
@@ -81,17 +82,29 @@ class LabelSelector:
 
 @dataclass(frozen=True, slots=True)
 class FieldTerm:
-    path: tuple[str, ...]
+    """One term. The first of the paths that leads to a value counts; where none does, the field is `absent`."""
+
+    paths: tuple[tuple[str, ...], ...]
     value: str
     negated: bool
+    absent: str = ""
 
     def holds(self, obj: Object) -> bool:
-        return (field_value(obj, self.path) == self.value) is not self.negated
+        found = next((value for path in self.paths if (value := field_value(obj, path))), self.absent)
+        return (found == self.value) is not self.negated
+
+    @property
+    def label(self) -> str:
+        """What is on the left side: dotted paths, `|` between them, and what is absent in quotes."""
+        return "|".join((*(".".join(path) for path in self.paths), *([f"'{self.absent}'"] if self.absent else [])))
+
+    def __str__(self) -> str:
+        return f"{self.label}{'!=' if self.negated else '='}{_SPECIAL.sub(_ESCAPED, self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
-    """All terms must hold. An absent field equals the empty text, as in Kubernetes."""
+    """All terms must hold. An absent field equals the empty text, if the term does not say what else it is."""
 
     terms: tuple[FieldTerm, ...] = ()
 
@@ -101,7 +114,7 @@ class FieldSelector:
     @property
     def paths(self) -> tuple[str, ...]:
         """The dotted paths that are looked at."""
-        return tuple(".".join(t.path) for t in self.terms)
+        return tuple(".".join(path) for term in self.terms for path in term.paths)
 
 
 NOTHING: Matcher = lambda obj: False  # noqa: E731
@@ -128,7 +141,10 @@ def label_selector(selector: Object | None) -> Matcher:
 
 @lru_cache(maxsize=4096)
 def parse_fields(text: str) -> FieldSelector:
-    r"""`metadata.name=x,spec.nodeName!=y` as a matcher; `\,` `\=` `\\` in values stand for themselves."""
+    r"""`metadata.name=x,spec.nodeName!=y` as a matcher; `\,` `\=` `\\` in values stand for themselves.
+
+    `a.b|c|'none'=x` names several paths, and what the field is where none of them leads to a value.
+    """
     terms = [t for t in re.findall(r"(?:\\.|[^,\\])+", text) if t.strip()]
     if text.count("\\") and re.sub(r"\\[,=\\]", "", text).count("\\"):
         raise BadRequest(f"invalid field selector {text!r}: a backslash must be followed by a comma, = or a backslash")
@@ -185,4 +201,8 @@ def _field_term(term: str) -> FieldTerm:
     if found is None:
         raise BadRequest(f"invalid field selector {term!r}: can't understand it; want path=value or path!=value")
     path, operator, value = found.groups()
-    return FieldTerm(tuple(path.strip().split(".")), re.sub(r"\\(.)", r"\1", value), operator == "!=")
+    *paths, last = path.strip().split("|")
+    absent = last[1:-1] if paths and last.startswith("'") else ""
+    kept = paths if absent else [*paths, last]
+    unescaped = re.sub(r"\\(.)", r"\1", value)
+    return FieldTerm(tuple(tuple(one.split(".")) for one in kept), unescaped, operator == "!=", absent)

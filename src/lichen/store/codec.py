@@ -99,7 +99,8 @@ def _label_needles(selector: LabelSelector) -> Iterator[bytes]:
 def _field_needles(selector: FieldSelector) -> Iterator[bytes]:
     """The same of fields. A number may be written in more ways than one, unless it is a whole one."""
     for term in selector.terms:
-        if not term.negated and _PLAIN.fullmatch(term.value) and (term.value.isdigit() or not _NUMBER(term.value)):
+        absent = term.negated or term.value == term.absent
+        if not absent and _PLAIN.fullmatch(term.value) and (term.value.isdigit() or not _NUMBER(term.value)):
             yield term.value.encode()
 
 

@@ -49,6 +49,26 @@ async def test_only_fields_that_upstream_offers_select_built_in_kinds(cloud: Clo
     assert "web" in await kubectl.ok("get", "servers", "--field-selector", "spec.flavor=small")
 
 
+async def test_a_field_that_is_not_there_is_what_it_stands_for(cloud: Cloud, kubectl: Kubectl) -> None:
+    event = {
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"},
+        "involvedObject": {"namespace": "default"},
+    }  # fmt: skip
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "open"}}
+    cordoned = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "shut"}, "spec": {"unschedulable": True}}
+    source = {**event, "metadata": {"name": "f", "namespace": "default"}, "source": {"component": "kubelet"}}
+    await cloud.apply(a_pod("a"), node, cordoned, source, {**event, "reportingComponent": "tests"})
+
+    async def selected(kinds: str, selector: str) -> str:
+        return await kubectl.ok("get", kinds, "--field-selector", selector, "-o", "name")
+
+    assert await selected("nodes", "spec.unschedulable=false") == "node/open\n"
+    assert await selected("nodes", "spec.unschedulable!=false") == "node/shut\n"
+    assert await selected("pods", "spec.hostNetwork=false") == "pod/a\n"
+    assert await selected("events", "source=tests") == "event/e\n"
+    assert await selected("events", "source=kubelet") == "event/f\n"
+
+
 async def test_a_list_at_a_revision_to_come_is_refused(cloud: Cloud, kubectl: Kubectl) -> None:
     refusal = await kubectl.fails("get", "--raw", "/api/v1/pods?resourceVersion=999999999")
     assert "Too large resource version: 999999999" in refusal

@@ -215,4 +215,4 @@ def _terms(fields: str) -> dict[str, str]:
         terms = parse_fields(fields).terms
     except BadRequest:
         return {}
-    return {".".join(term.path): term.value for term in terms if not term.negated}
+    return {term.label: term.value for term in terms if not term.negated}
