@@ -57,6 +57,14 @@ async def test_an_event_is_seen_in_both_groups(session: Session) -> None:
     assert (await session.list(EVENT, "default")).items == []
 
 
+async def test_what_is_deleted_is_shown_in_the_form_that_was_asked_for(session: Session) -> None:
+    await session.create(NEW_EVENT, an_event())
+    assert (await session.delete(NEW_EVENT, "e", "default"))["note"] == "It is done."
+    await session.create(NEW_EVENT, an_event())
+    (gone,) = await session.delete_collection(NEW_EVENT, "default")
+    assert (gone["apiVersion"], gone["reportingController"]) == ("events.k8s.io/v1", "tests")
+
+
 async def test_an_autoscaler_keeps_what_the_old_version_cannot_say(session: Session) -> None:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     memory = {"type": "Resource", "resource": {"name": "memory", "target": {"type": "Value", "value": "1Gi"}}}

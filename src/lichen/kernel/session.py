@@ -298,10 +298,12 @@ class Session:
     ) -> Object:
         kind = self._kernel.known(kind)
         self._check("delete", kind, namespace, name)
-        kind = self._views.stored(kind)
-        return await self._writes.delete(
-            self.caller, kind, name, namespace, preconditions, propagation, grace_seconds, options
+        view = self._views.of(kind)
+        stored = kind if view is None else view.storage
+        last = await self._writes.delete(
+            self.caller, stored, name, namespace, preconditions, propagation, grace_seconds, options
         )
+        return last if view is None else view.shown(last)
 
     async def delete_collection(
         self,
@@ -340,7 +342,7 @@ class Session:
                 )
             except NotFound:
                 continue
-        return gone
+        return gone if view is None else [view.shown(last) for last in gone]
 
 
 def _metadata(obj: Any) -> Object:
