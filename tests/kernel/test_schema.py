@@ -7,7 +7,7 @@ import pytest
 
 from lichen.kernel.schema import Schemas
 from lichen.kinds.builtin import CONFIG_MAP, CRD, DEPLOYMENT, ENDPOINT_SLICE, NODE, POD, SECRET
-from lichen.kinds.catalog import Catalog, all_kinds, default_catalog
+from lichen.kinds.catalog import Catalog, all_kinds, by_resource, default_catalog
 from lichen.kinds.compute.flavor import Flavor
 from lichen.kinds.installed import Installed
 from lichen.kinds.network.network import Network
@@ -94,6 +94,15 @@ def test_what_is_wanted_must_be_complete_what_is_observed_need_not(schemas: Sche
         schemas.of(DEPLOYMENT).decode({"metadata": {"name": "x"}, "spec": {"template": {}}})
     schemas.of(POD).decode({"metadata": {}, "status": {"containerStatuses": [{"name": "c"}]}})
     schemas.of(ENDPOINT_SLICE).decode({"metadata": {}, "addressType": "IPv4"})
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "spec"), [("", "limitranges", {}), ("storage.k8s.io", "csinodes", {})]
+)  # fmt: skip
+def test_an_empty_list_need_not_be_sent(schemas: Schemas, group: str, plural: str, spec: dict[str, Any]) -> None:
+    kind = by_resource(group, "v1", plural)
+    assert kind is not None
+    assert schemas.of(kind).decode({"metadata": {"name": "x"}, "spec": spec})["spec"] == spec
 
 
 def test_own_kinds_get_their_defaults_and_bounds(schemas: Schemas) -> None:

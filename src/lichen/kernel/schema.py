@@ -26,10 +26,13 @@ Definition = dict[str, Any]
 
 _DROPPED = {f"{META}.ObjectMeta": frozenset(("managedFields", "selfLink"))}
 _OPTIONAL = {
+    "io.k8s.api.batch.v1.PodFailurePolicy": frozenset(("rules",)),
+    "io.k8s.api.core.v1.LimitRangeSpec": frozenset(("limits",)),
     "io.k8s.api.discovery.v1.EndpointSlice": frozenset(("endpoints",)),
     "io.k8s.api.networking.v1.NetworkPolicySpec": frozenset(("podSelector",)),
+    "io.k8s.api.storage.v1.CSINodeSpec": frozenset(("drivers",)),
 }
-"""Required in the published schema, but with a zero value that upstream fills in."""
+"""Required in the published schema, but with a zero value that upstream takes: protobuf cannot even send an empty list."""
 _PLAIN = {"string": str, "boolean": bool, "integer": int}
 _STATUS = "Status"
 
