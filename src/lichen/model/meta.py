@@ -102,18 +102,18 @@ def owner_reference(owner: Object, *, controller: bool = True) -> Object:
 
 
 def find_condition(obj: Object, type_: str) -> Object | None:
-    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c["type"] == type_), None)
+    return next((c for c in (obj.get("status") or {}).get("conditions") or [] if c.get("type") == type_), None)
 
 
 def with_condition(conditions: list[Object], new: Object, now: str) -> list[Object]:
     """`conditions` with `new` in the place of its type; the transition time moves only when status does."""
-    old = next((c for c in conditions if c["type"] == new["type"]), None)
+    old = next((c for c in conditions if c.get("type") == new["type"]), None)
     moved = old is None or old.get("status") != new["status"]
     stamp = now if moved or old is None else old.get("lastTransitionTime", now)
     merged = {**new, "lastTransitionTime": stamp}
     if old is None:
         return [*conditions, merged]
-    return [merged if c["type"] == new["type"] else c for c in conditions]
+    return [merged if c.get("type") == new["type"] else c for c in conditions]
 
 
 def walk(obj: Any, path: str) -> Iterator[Any]:

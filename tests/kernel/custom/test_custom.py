@@ -209,6 +209,15 @@ async def test_a_definition_goes_with_all_its_objects(kernel: Kernel, session: S
     assert (await session.list(CRONTAB)).items == []
 
 
+async def test_conditions_that_a_client_wrote_stay_beside_ours(session: Session) -> None:
+    await define(session)
+    patch = [{"op": "add", "path": "/status/conditions", "value": [{"message": "mine"}]}]
+    written = await session.patch(CRD, NAME, "", patch, type=PatchType.JSON, subresource="status")
+    said = [(c.get("type"), c.get("status"), c["message"]) for c in written["status"]["conditions"]]
+    assert said[0] == (None, None, "mine")
+    assert [(type_, status) for type_, status, _ in said[1:]] == [("NamesAccepted", "True"), ("Established", "True")]
+
+
 async def test_a_kernel_that_starts_again_serves_what_was_defined(kernel: Kernel, session: Session) -> None:
     await define(session)
     await session.create(CRONTAB, a_crontab())

@@ -179,8 +179,9 @@ def observe(definition: Object, conflict: str, now: str) -> None:
 def set_condition(status: Object, type_: str, holds: bool, reason: str, message: str, now: str) -> None:
     word = "True" if holds else "False"
     conditions = status["conditions"] = list(status.get("conditions") or ())
-    known = next((i for i, c in enumerate(conditions) if c["type"] == type_), None)
-    since = now if known is None or conditions[known]["status"] != word else conditions[known]["lastTransitionTime"]
+    known = next((i for i, c in enumerate(conditions) if c.get("type") == type_), None)
+    old = {} if known is None else conditions[known]
+    since = (old.get("lastTransitionTime") if old.get("status") == word else None) or now
     condition = {"type": type_, "status": word, "reason": reason, "message": message, "lastTransitionTime": since}
     if known is None:
         conditions.append(condition)
