@@ -22,7 +22,7 @@ from lichen.drivers.base import Exec
 from lichen.drivers.containerd import cri_pb2 as pb
 from lichen.drivers.containerd import rpc
 from lichen.drivers.containerd.exec import process_of
-from lichen.model.errors import Temporary
+from lichen.model.errors import Permanent, Temporary
 
 _STDIN, _RESIZE = b"\x00", b"\x04"
 _OUTPUTS = (b"\x01", b"\x02")
@@ -86,11 +86,12 @@ class _Session:
 
     async def _send(self) -> None:
         try:
-            with contextlib.suppress(ConnectionClosed, Temporary):
+            with contextlib.suppress(ConnectionClosed):
                 while True:
                     item = await self._queue.get()
                     if item is None:
-                        await self._end_input()
+                        with contextlib.suppress(Temporary, Permanent):  # it has ended: what it said is still to come
+                            await self._end_input()
                     elif isinstance(item, tuple):
                         size = {"Width": item[0], "Height": item[1]}
                         await self._socket.send(_RESIZE + json.dumps(size).encode())
