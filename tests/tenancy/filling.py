@@ -6,6 +6,9 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import parse_qsl
+
+from oauthlib.oauth1 import Client
 
 from lichen.kinds.builtin import NAMESPACE, NODE
 from lichen.kinds.compute.server import Server
@@ -29,6 +32,7 @@ OURS, THEIRS = "kestrel", "heron"
 """The project that is tried, and the outsider's. No other thing of the cloud has these words in its name."""
 NODES = {OURS: "node-1", THEIRS: "node-2"}
 NET, NOVA, CINDER, KEYSTONE = "/network/v2.0", "/compute/v2.1", "/volume/v3", "/identity/v3"
+HOST = "cloud.test"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUyKzNDU1bGT8eHeJ6yPzP6fQ2oT7nD2VfYh0CkYyqA nobody"
 
 
@@ -263,12 +267,36 @@ async def _delegations(
         "roles": [{"name": "member"}],
     }
     return {
+        **await _oauth(world, who, ids["project"]),
         "application_credential": credential["application_credential"]["id"],
         "access_rule": rule,
         "access": ec2["credential"]["access"],
         "credential": (await _make(world, who, f"{KEYSTONE}/credentials", blob))["credential"]["id"],
         "trust": (await _make(world, who, f"{KEYSTONE}/OS-TRUST/trusts", {"trust": trust}))["trust"]["id"],
     }
+
+
+async def _oauth(world: World, who: str, project_id: str) -> dict[str, str]:
+    """A consumer, what it may exchange, and a request that nobody has authorized yet."""
+    made = (await _make(world, "admin", f"{KEYSTONE}/OS-OAUTH1/consumers", {"consumer": {}}))["consumer"]
+    consumer: dict[str, str] = {"client_key": made["id"], "client_secret": made["secret"]}
+    asked = await _signed(world, "request_token", consumer, project_id)
+    path = f"{KEYSTONE}/OS-OAUTH1/authorize/{asked['oauth_token']}"
+    told = await _make(world, who, path, {"roles": [{"name": "member"}]}, "PUT")
+    owner = {"resource_owner_key": asked["oauth_token"], "resource_owner_secret": asked["oauth_token_secret"]}
+    given = await _signed(world, "access_token", {**consumer, **owner, "verifier": told["token"]["oauth_verifier"]})
+    waiting = await _signed(world, "request_token", consumer, project_id)
+    return {"consumer": made["id"], "request_token": waiting["oauth_token"], "access_token": given["oauth_token"]}
+
+
+async def _signed(world: World, call: str, keys: dict[str, str], project_id: str = "") -> dict[str, str]:
+    """What a consumer is answered."""
+    path = f"{KEYSTONE}/OS-OAUTH1/{call}"
+    header = Client(**keys).sign(f"http://{HOST}{path}", "POST")[1]["Authorization"]
+    headers = {"host": HOST, "authorization": header, "requested-project-id": project_id}
+    answer = await world.ask_openstack("", "POST", path, None, headers)
+    assert answer.status == 201, answer.body
+    return dict(parse_qsl(answer.body.decode()))
 
 
 async def _name(world: World, kind: Kind, id: str) -> str:

@@ -151,6 +151,10 @@ VIRTUAL: dict[str, Object] = {
         "userName": "none", "userDomainId": "default", "password": "wrong"}}},
     "tokeninspections": {"kind": "TokenInspection", "metadata": {}, "spec": {"token": "x"}},
     "tokenrevocations": {"kind": "TokenRevocation", "metadata": {}, "spec": {"token": "x"}},
+    "oauthauthorizations": {"kind": "OAuthAuthorization", "metadata": {}, "spec": {
+        "requestTokenId": "x", "roles": ["x"]}},
+    "oauthexchanges": {"kind": "OAuthExchange", "metadata": {}, "spec": {
+        "usage": "request", "projectId": "x", "request": {"url": "https://x", "authorization": "OAuth x"}}},
     "scopereviews": {"kind": "ScopeReview", "metadata": {}, "spec": {}},
     "passwordchanges": {"kind": "PasswordChange", "metadata": {}, "spec": {"userId": "x"}},
     "credentialdisclosures": {"kind": "CredentialDisclosure", "metadata": {}, "spec": {"name": "x"}},

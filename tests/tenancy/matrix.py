@@ -44,6 +44,7 @@ SUBJECTS = {
     "implies": "other_role", "services": "service", "endpoints": "endpoint", "regions": "region",
     "application_credentials": "application_credential", "access_rules": "access_rule", "credentials": "credential",
     "OS-EC2": "access", "trusts": "trust", "policies": "policy",
+    "consumers": "consumer", "authorize": "request_token", "access_tokens": "access_token",
     "endpoint_groups": "endpoint_group", "limits": "limit", "registered_limits": "registered_limit",
     "os-hypervisors": "node", "os-services": "node", "agents": "node",
 }  # fmt: skip

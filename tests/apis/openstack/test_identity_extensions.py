@@ -210,9 +210,7 @@ async def test_a_member_neither_reads_nor_writes_what_is_the_admins(cloud: TestC
     assert (await refusal(cloud, method, path, {} if method != "GET" else None, who="demo"))[0] == 403
 
 
-@pytest.mark.parametrize(
-    ("path", "word"), [("/OS-FEDERATION/identity_providers", "Federation"), ("/OS-OAUTH1/consumers", "OAuth 1.0a")]
-)
+@pytest.mark.parametrize(("path", "word"), [("/OS-FEDERATION/identity_providers", "Federation")])
 async def test_what_is_not_served_says_so_in_words(cloud: TestCloud, path: str, word: str):
     for method in ("GET", "POST"):
         status, message = await refusal(cloud, method, path, {} if method == "POST" else None)

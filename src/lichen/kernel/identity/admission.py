@@ -22,6 +22,7 @@ from lichen.kinds.identity.domain_config import DomainConfig
 from lichen.kinds.identity.endpoint_group import EndpointAssociation, EndpointGroup
 from lichen.kinds.identity.group import Group
 from lichen.kinds.identity.limit import Limit, RegisteredLimit
+from lichen.kinds.identity.oauth1 import OAuthToken
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
 from lichen.kinds.identity.trust import Trust
@@ -180,6 +181,7 @@ class Identities:
         for kind, index in (
             (ApplicationCredential.KIND, directory.application_credentials_by_part),
             (Trust.KIND, directory.trusts_by_part),
+            (OAuthToken.KIND, directory.oauth_tokens_by_part),
             (Credential.KIND, directory.credentials_by_part),
             (AccessRule.KIND, directory.access_rules_by_user),
         ):

@@ -102,11 +102,12 @@ class Authenticator:
         return user
 
     def _check_delegation(self, claims: Claims) -> None:
-        """Unauthorized: the credential or the trust that a token came through is gone, or at its end."""
+        """Unauthorized: what a token came through (credential, trust, access token) is gone, or at its end."""
         directory = self._directory
         for id, by_id in (
             (claims.app, directory.application_credentials_by_id),
             (claims.trust, directory.trusts_by_id),
+            (claims.oauth, directory.oauth_tokens_by_id),
         ):
             if not id:
                 continue

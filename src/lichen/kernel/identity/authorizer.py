@@ -19,6 +19,7 @@ from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.domain import Domain
 from lichen.kinds.identity.limit import Limit
+from lichen.kinds.identity.oauth1 import OAuthToken
 from lichen.kinds.identity.trust import Trust
 from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
@@ -35,6 +36,7 @@ from lichen.model.state import Caller
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
 REMEMBERED = 20_000
+ONES_OWN = (*OWNED, OAuthToken.KIND)
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
 
 
@@ -64,7 +66,7 @@ class Authorizer:
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
             return _node_refusal(caller, verb, kind, name, fields) if caller.node else None
-        if kind in OWNED and not subresource and self._is_ones_delegation(caller, verb, kind, name, fields):
+        if kind in ONES_OWN and not subresource and self._is_ones_delegation(caller, verb, kind, name, fields):
             return None
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
             return None

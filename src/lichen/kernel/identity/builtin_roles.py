@@ -133,6 +133,7 @@ def _basic_rules() -> list[Object]:
                 "passwordchanges",
                 "scopereviews",
                 "credentialdisclosures",
+                "oauthauthorizations",
             ],
             ["create"],
         ),

@@ -162,9 +162,10 @@ class Delegations:
     def _refuse_restricted(self, request: Request) -> None:
         through = request.caller.application_credential_id
         credential = self._directory.application_credentials_by_id.one(through) if through else None
-        if request.caller.trust_id or (through and not (credential or {"spec": {}})["spec"].get("unrestricted")):
+        is_handed_on = request.caller.trust_id or "oauth1" in request.caller.methods
+        if is_handed_on or (through and not (credential or {"spec": {}})["spec"].get("unrestricted")):
             raise Forbidden(
-                "A token of a restricted application credential, or of a trust, makes and deletes no others."
+                "A token of a restricted application credential, of a trust or by OAuth makes and deletes no others."
             )
 
     def _is_in_use(self, rule_id: str) -> bool:

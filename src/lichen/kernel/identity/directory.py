@@ -20,6 +20,7 @@ from lichen.kinds.identity.domain_config import DomainConfig
 from lichen.kinds.identity.endpoint_group import EndpointAssociation, EndpointGroup
 from lichen.kinds.identity.group import Group
 from lichen.kinds.identity.limit import Limit
+from lichen.kinds.identity.oauth1 import OAuthConsumer, OAuthToken
 from lichen.kinds.identity.role import Role
 from lichen.kinds.identity.role_assignment import RoleAssignment
 from lichen.kinds.identity.signing_key import SigningKey
@@ -91,6 +92,8 @@ class Directory:
         moved = self._people_changed
         self.application_credentials = self._mirror(store, ApplicationCredential.KIND, moved)
         self.trusts = self._mirror(store, Trust.KIND, moved)
+        self.oauth_tokens = self._mirror(store, OAuthToken.KIND, moved)
+        self.oauth_consumers = self._mirror(store, OAuthConsumer.KIND, _nothing)
         self.access_rules = self._mirror(store, AccessRule.KIND, _nothing)
         self.credentials = self._mirror(store, Credential.KIND, _nothing)
         self.services = self._mirror(store, CatalogService.KIND, _nothing)
@@ -105,6 +108,9 @@ class Directory:
         self.limits_by_part = self.limits.index(_places)
         self.application_credentials_by_id = self.application_credentials.index(_id)
         self.trusts_by_id = self.trusts.index(_id)
+        self.oauth_tokens_by_id = self.oauth_tokens.index(_id)
+        self.oauth_consumers_by_id = self.oauth_consumers.index(_id)
+        self.oauth_tokens_by_part = self.oauth_tokens.index(_delegation_parts)
         self.application_credentials_by_part = self.application_credentials.index(_delegation_parts)
         self.trusts_by_part = self.trusts.index(_delegation_parts)
         self.credentials_by_part = self.credentials.index(_delegation_parts)
@@ -246,9 +252,10 @@ def _parts(obj: Object) -> Iterator[str]:
 
 
 def _delegation_parts(obj: Object) -> Iterator[str]:
-    """Users and project that a credential or trust depends on."""
+    """Users, project and consumer that a delegation depends on."""
     spec = obj["spec"]
-    return (spec[part] for part in ("userId", "trustorUserId", "trusteeUserId", "projectId") if spec.get(part))
+    parts = ("userId", "trustorUserId", "trusteeUserId", "projectId", "consumerId")
+    return (spec[part] for part in parts if spec.get(part))
 
 
 def _places(obj: Object) -> Iterator[str]:

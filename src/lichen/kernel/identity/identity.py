@@ -26,6 +26,7 @@ from lichen.kernel.identity.keyring import Keyring
 from lichen.kernel.identity.keys import Keys
 from lichen.kernel.identity.login import LIFETIME, Login
 from lichen.kernel.identity.nodes import NodeReads
+from lichen.kernel.identity.oauth1 import OAuth1
 from lichen.kernel.identity.passwords import Cost, Passwords
 from lichen.kernel.identity.reviews import Reviews
 from lichen.kernel.identity.service_accounts import ServiceAccountTokens
@@ -33,6 +34,7 @@ from lichen.kernel.identity.tokens import ISSUER, Tokens
 from lichen.kernel.virtual import VirtualKinds
 from lichen.kinds import builtin
 from lichen.kinds.identity.credential import CredentialDisclosure
+from lichen.kinds.identity.oauth1 import OAuthAuthorization, OAuthExchange
 from lichen.kinds.identity.token import PasswordChange, ScopeReview, Token, TokenInspection, TokenRevocation
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
@@ -63,12 +65,13 @@ class Identity:
         self._passwords = Passwords(keys.digest, now, cost)
         self._credentials = Credentials(store, self.directory, self._passwords, now)
         self._delegations = Delegations(store, self.directory, self._passwords, now)
+        self._oauth1 = OAuth1(store, self.directory, now)
         self._accounts = ServiceAccountTokens(self._tokens, now, store)
         self._node_reads = NodeReads(store)
         self._reviews = Reviews(self._authenticator, self.authorizer)
         self._login = Login(
-            store, self.directory, self._tokens, self._authenticator, self._credentials, self._delegations, now,
-            lifetime,
+            store, self.directory, self._tokens, self._authenticator, self._credentials, self._delegations,
+            self._oauth1, now, lifetime,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -121,6 +124,8 @@ class Identity:
         virtual.register(ScopeReview.KIND, login.scopes)
         virtual.register(PasswordChange.KIND, self._credentials.change, public=True)
         virtual.register(CredentialDisclosure.KIND, self._delegations.disclose)
+        virtual.register(OAuthExchange.KIND, self._oauth1.exchange, public=True)
+        virtual.register(OAuthAuthorization.KIND, self._oauth1.authorize)
         virtual.register(builtin.TOKEN_REVIEW, reviews.token)
         virtual.register(builtin.SELF_SUBJECT_REVIEW, reviews.myself)
         virtual.register(builtin.SELF_SUBJECT_ACCESS_REVIEW, reviews.my_access)
@@ -136,6 +141,7 @@ class Identity:
             Identities(self.directory, state),
             CatalogIds(),
             self._delegations,
+            self._oauth1,
             self.keyring,
             DomainConfigs(self._store, self.directory),
             NoEscalation(self.authorizer),

@@ -15,6 +15,7 @@ from lichen.kernel.identity.authenticator import Authenticator
 from lichen.kernel.identity.credentials import Credentials
 from lichen.kernel.identity.delegation import Delegations
 from lichen.kernel.identity.directory import Directory, display_name, project_domain, project_name
+from lichen.kernel.identity.oauth1 import OAuth1
 from lichen.kernel.identity.tokens import Claims, Scope, Tokens, new_audit_id
 from lichen.kinds.identity.token import (
     ApplicationCredentialLogin,
@@ -25,6 +26,7 @@ from lichen.kinds.identity.token import (
     RevokedToken,
     ScopeReview,
     ShownEndpoints,
+    ThroughAccessToken,
     ThroughTrust,
     Token,
     TokenInspection,
@@ -40,7 +42,7 @@ from lichen.model.names import PROJECT_ID
 from lichen.model.state import Caller, State
 
 LIFETIME = 3600.0
-METHODS = frozenset(("password", "token", "application_credential"))
+METHODS = frozenset(("password", "token", "application_credential", "oauth1"))
 REFUSED = "The request you have made requires authentication."
 
 
@@ -55,6 +57,7 @@ class Login:
         authenticator: Authenticator,
         credentials: Credentials,
         delegations: Delegations,
+        oauth1: OAuth1,
         clock: Clock,
         lifetime: float = LIFETIME,
     ) -> None:
@@ -64,6 +67,7 @@ class Login:
         self._authenticator = authenticator
         self._credentials = credentials
         self._delegations = delegations
+        self._oauth1 = oauth1
         self._clock = clock
         self._lifetime = lifetime
 
@@ -74,18 +78,19 @@ class Login:
             raise Unauthorized("Attempted to authenticate with an unsupported method.")
         now = self._clock.now()
         parent = self._parent(spec.token) if "token" in spec.methods else None
-        credential = await self._credential(spec)
-        user = await self._prove(spec, parent, credential)
+        credential, granted = await self._credential(spec), await self._granted(spec)
+        user = await self._prove(spec, parent, credential or granted)
         user_id = user["spec"]["id"]
         app = credential["spec"]["id"] if credential else parent.app if parent else ""
         trust = self._trust(spec.scope, user_id)
-        scope = self._scope_of(user, spec.scope, app, trust, parent)
+        scope = self._scope_of(user, spec.scope, app, trust, granted, parent)
         claims = Claims(
             sub=trust["spec"]["trustorUserId"] if trust and trust["spec"].get("impersonation") else user_id,
             app=app,
             trust=trust["spec"]["id"] if trust else "",
+            oauth=granted["spec"]["id"] if granted else "",
             iat=now,
-            exp=self._end(parent.exp if parent else now + self._lifetime, credential, trust),
+            exp=self._end(parent.exp if parent else now + self._lifetime, credential, trust, granted),
             jti=new_audit_id(),
             lichen="user",
             scope=scope,
@@ -167,11 +172,20 @@ class Login:
         mine = self._directory.application_credentials_by_part.all(user["spec"]["id"]) if user else []
         return next((c for c in mine if display_name(c) == shown.name), None)
 
-    async def _prove(self, spec: Token.Spec, parent: Claims | None, credential: Object | None) -> Object:
-        if credential is not None:
-            if parent is not None or "password" in spec.methods:
+    async def _granted(self, spec: Token.Spec) -> Object | None:
+        """The access token that the request is signed with, if with one. NotFound, Unauthorized."""
+        if "oauth1" not in spec.methods:
+            return None
+        if spec.oauth1 is None:
+            raise BadRequest("Method oauth1 needs a request that is signed.")
+        return await self._oauth1.granted(spec.oauth1)
+
+    async def _prove(self, spec: Token.Spec, parent: Claims | None, through: Object | None) -> Object:
+        """through: the application credential or the access token, which stand alone."""
+        if through is not None:
+            if len(set(spec.methods)) > 1:
                 raise Unauthorized("Attempted to authenticate with an unsupported method.")
-            return self._authenticator.live_user(credential["spec"]["userId"])
+            return self._authenticator.live_user(through["spec"]["userId"])
         if "password" not in spec.methods:
             assert parent is not None
             return self._authenticator.live_user(parent.sub)
@@ -217,21 +231,27 @@ class Login:
         return trust
 
     def _scope_of(
-        self, user: Object, wanted: TokenScope | None, app: str, trust: Object | None, parent: Claims | None
+        self,
+        user: Object,
+        wanted: TokenScope | None,
+        app: str,
+        trust: Object | None,
+        granted: Object | None,
+        parent: Claims | None,
     ) -> Scope:
-        """A credential's and a trust's project is given with them; a token that came through one stays there."""
+        """The project of what a token comes through is given with it; a token that came through one stays there."""
+        if parent and (parent.trust or parent.oauth):
+            raise Forbidden("You are not authorized to perform the requested action: rescope a delegation's token.")
         if trust is not None:
-            if app or (parent and parent.trust):
+            if app or granted:
                 raise Forbidden("You are not authorized to perform the requested action: rescope that token.")
             return Scope(project=trust["spec"]["projectId"])
-        if parent and parent.trust:
-            raise Forbidden("You are not authorized to perform the requested action: rescope a trust's token.")
-        if not app:
+        if not app and granted is None:
             return self._scope(user, wanted)
-        credential = self._directory.application_credentials_by_id.one(app)
-        scope = Scope(project=credential["spec"]["projectId"] if credential else "-")
+        through = granted or self._directory.application_credentials_by_id.one(app)
+        scope = Scope(project=through["spec"]["projectId"] if through else "-")
         if wanted is not None and self._scope(user, wanted) not in (scope, Scope()):
-            raise Unauthorized("An application credential's token cannot be for another scope.")
+            raise Unauthorized("A token of an application credential or an access token is for its project.")
         return scope
 
     def _scope(self, user: Object, wanted: TokenScope | None) -> Scope:
@@ -291,6 +311,7 @@ class Login:
             application_credential=self._through(claims.app),
             restricted=bool(claims.app) and not self._credential_spec(claims.app).get("unrestricted", False),
             trust=self._through_trust(claims.trust),
+            oauth1=self._through_access_token(claims.oauth),
             services=self._services(),
             shown=self._shown(claims.scope.project),
         )
@@ -312,6 +333,10 @@ class Login:
             id=id, impersonation=spec.get("impersonation", False), trustor_user_id=spec["trustorUserId"],
             trustee_user_id=spec["trusteeUserId"],
         )  # fmt: skip
+
+    def _through_access_token(self, id: str) -> ThroughAccessToken | None:
+        token = self._directory.oauth_tokens_by_id.one(id) if id else None
+        return ThroughAccessToken(id=id, consumer_id=token["spec"]["consumerId"]) if token else None
 
     def _services(self) -> list[ListedService]:
         return [

@@ -28,14 +28,16 @@ def roles_in(directory: Directory, user_id: str, scope: Scope) -> list[Object]:
 
 
 def roles_of(directory: Directory, claims: Claims) -> list[Object]:
-    """The roles behind a token: its user's in its scope, or of them those that a credential or a trust hands on."""
+    """The roles behind a token: its user's in its scope, or of them those that a credential, a trust or an
+    access token hands on."""
     if claims.trust:
         trust = directory.trusts_by_id.one(claims.trust)
         spec: Object = trust["spec"] if trust else {}
         return _handed_on(directory, spec.get("trustorUserId", ""), claims.scope, spec.get("roles") or ())
-    if claims.app:
-        credential = directory.application_credentials_by_id.one(claims.app)
-        roles = credential["spec"].get("roles") or [] if credential else []
+    if claims.app or claims.oauth:
+        by_id = directory.application_credentials_by_id if claims.app else directory.oauth_tokens_by_id
+        through = by_id.one(claims.app or claims.oauth)
+        roles = through["spec"].get("roles") or [] if through else []
         return _handed_on(directory, claims.sub, claims.scope, roles)
     return roles_in(directory, claims.sub, claims.scope)
 

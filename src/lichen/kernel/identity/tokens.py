@@ -3,7 +3,8 @@
 
 Three sorts, by claim `lichen`: `user` (sub is the user's id, with a scope), `service-account`
 (sub is `system:serviceaccount:ns:name`) and `system` (a process of ours: sub is its name, with its groups).
-A user's may come through an application credential (app) or a trust, by id: they limit its roles.
+A user's may come through an application credential (app), a trust or an access token of OAuth 1.0a (oauth), by id: they
+limit its roles.
 A token says who was authenticated and for which scope; rights are looked up when it is used.
 """
 
@@ -50,6 +51,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: list[str] = []
     app: str = ""
     trust: str = ""
+    oauth: str = ""
     uid: str = ""
     pod: str = ""
     iss: str = ISSUER

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from lichen.kinds.identity.oauth1 import SignedRequest
 from lichen.model.data import Data, field
 from lichen.model.kind import Resource, kind
 
@@ -82,6 +83,13 @@ class ThroughTrust(Data):
     trustee_user_id: str = field("Who is trusted.")
 
 
+class ThroughAccessToken(Data):
+    """The access token (OAuth 1.0a) that a token was made through."""
+
+    id: str = field("Id.")
+    consumer_id: str = field("Whose it is.")
+
+
 class TokenStatus(Data):
     """What a token says."""
 
@@ -99,6 +107,7 @@ class TokenStatus(Data):
     application_credential: Named | None = field("Through which application credential.", default=None)
     restricted: bool = field("That credential may make no others.", default=False)
     trust: ThroughTrust | None = field("Through which trust.", default=None)
+    oauth1: ThroughAccessToken | None = field("Through which access token.", default=None)
     services: list[ListedService] = field("What the catalog has beside the cloud's own services.", default_factory=list)
     shown: ShownEndpoints | None = field("What of the catalog its project is shown; none: all.", default=None)
 
@@ -108,12 +117,13 @@ class Token(Resource):
     """A log-in: creating one answers with a token. Never stored."""
 
     class Spec(Data):
-        methods: list[str] = field("How: password, token or application_credential.")
+        methods: list[str] = field("How: password, token, application_credential or oauth1.")
         password: PasswordLogin | None = field("For method password.", default=None)
         token: str = field("For method token: the token to exchange.", default="")
         application_credential: ApplicationCredentialLogin | None = field(
             "For method application_credential.", default=None
         )
+        oauth1: SignedRequest | None = field("For method oauth1: the request as it was signed.", default=None)
         scope: TokenScope | None = field("What for. Absent: the user's default project.", default=None)
 
     spec: Spec = field("Who asks, and what for.")

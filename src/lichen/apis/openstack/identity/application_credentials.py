@@ -9,7 +9,7 @@ import secrets
 import msgspec
 
 from lichen.apis.openstack.identity import bodies
-from lichen.apis.openstack.identity.common import everything, links, listed
+from lichen.apis.openstack.identity.common import everything, links, listed, of_user
 from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.identity.application_credential import AccessRule, ApplicationCredential
@@ -22,7 +22,7 @@ from lichen.model.names import slug
 
 
 async def list_all(req: Request, user_id: str) -> Reply:
-    found = await _of_user(req, ApplicationCredential.KIND, user_id)
+    found = await of_user(req, ApplicationCredential.KIND, user_id)
     roles = await _roles(req)
     return listed(req, "application_credentials", [view(req, c, roles) for c in found])
 
@@ -66,7 +66,7 @@ async def delete(req: Request, user_id: str, id: str) -> Reply:
 
 
 async def list_rules(req: Request, user_id: str) -> Reply:
-    found = await _of_user(req, AccessRule.KIND, user_id)
+    found = await of_user(req, AccessRule.KIND, user_id)
     return listed(req, "access_rules", [_rule_view(req, user_id, rule["spec"]) for rule in found])
 
 
@@ -130,22 +130,12 @@ async def _rule(req: Request, user_id: str, body: bodies.AccessRuleBody) -> Obje
     return {"service": body.service, "method": body.method, "path": body.path}
 
 
-async def _of_user(req: Request, kind: Kind, user_id: str) -> list[Object]:
-    return (await req.state.list(kind, None, fields=f"spec.userId={_checked(user_id)}")).items
-
-
 async def _one(req: Request, kind: Kind, user_id: str, id: str) -> Object:
-    found = next((o for o in await _of_user(req, kind, user_id) if o["spec"]["id"] == id), None)
+    found = next((o for o in await of_user(req, kind, user_id) if o["spec"]["id"] == id), None)
     if found is None:
         what = "access rule" if kind == AccessRule.KIND else "application credential"
         raise NotFound(f"Could not find {what}: {id}.")
     return found
-
-
-def _checked(id: str) -> str:
-    if not id.replace("-", "").replace("_", "").isalnum() or len(id) > 64:
-        raise NotFound(f"Could not find user: {id[:64]}.")
-    return id
 
 
 def _rule_view(req: Request, user_id: str, spec: Object) -> Object:

@@ -194,6 +194,14 @@ class TrustBody(msgspec.Struct):
     redelegation_count: int | None = None
 
 
+class ConsumerBody(msgspec.Struct):
+    description: Text | None = None
+
+
+class ConsumerUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    description: Text | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class EndpointGroupBody(msgspec.Struct):
     name: Name | msgspec.UnsetType = msgspec.UNSET
     description: Text | msgspec.UnsetType | None = msgspec.UNSET

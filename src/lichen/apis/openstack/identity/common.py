@@ -48,6 +48,13 @@ async def create_unique(req: Request, kind: Kind, domain_id: str, name: str, spe
         return await req.state.create(kind, new_object(kind, with_suffix(handle), spec=spec, **metadata))
 
 
+async def of_user(req: Request, kind: Kind, user_id: str) -> list[Object]:
+    """What is a user's of a kind. NotFound: that is no id."""
+    if not user_id.replace("-", "").replace("_", "").isalnum() or len(user_id) > 64:
+        raise NotFound(f"Could not find user: {user_id[:64]}.")
+    return (await req.state.list(kind, None, fields=f"spec.userId={user_id}")).items
+
+
 def listed(req: Request, key: str, views: Iterable[Object]) -> Reply:
     """Keystone's list: what the query's filters leave, paged, with links."""
     chosen = [view for view in views if _matches(req, view)]

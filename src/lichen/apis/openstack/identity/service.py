@@ -14,6 +14,7 @@ from lichen.apis.openstack.identity import (
     endpoint_groups,
     groups,
     limits,
+    oauth1,
     policies,
     projects,
     roles,
@@ -165,6 +166,24 @@ DELEGATIONS = (
     Route("DELETE", "/v3/policies/{id}", policies.delete, "admin"),
 )
 
+_OAUTH = "/v3/OS-OAUTH1"
+_TOKENS = "/v3/users/{user_id}/OS-OAUTH1/access_tokens"
+OAUTH1 = (
+    Route("GET", _OAUTH + "/consumers", oauth1.list_consumers),
+    Route("POST", _OAUTH + "/consumers", oauth1.create_consumer),
+    Route("GET", _OAUTH + "/consumers/{consumer_id}", oauth1.show_consumer),
+    Route("PATCH", _OAUTH + "/consumers/{consumer_id}", oauth1.update_consumer),
+    Route("DELETE", _OAUTH + "/consumers/{consumer_id}", oauth1.delete_consumer),
+    Route("POST", _OAUTH + "/request_token", oauth1.create_request_token, "anyone"),
+    Route("PUT", _OAUTH + "/authorize/{request_token_id}", oauth1.authorize),
+    Route("POST", _OAUTH + "/access_token", oauth1.create_access_token, "anyone"),
+    Route("GET", _TOKENS, oauth1.list_access_tokens),
+    Route("GET", _TOKENS + "/{access_token_id}", oauth1.show_access_token),
+    Route("DELETE", _TOKENS + "/{access_token_id}", oauth1.delete_access_token),
+    Route("GET", _TOKENS + "/{access_token_id}/roles", oauth1.list_roles),
+    Route("GET", _TOKENS + "/{access_token_id}/roles/{role_id}", oauth1.show_role),
+)
+
 _EP = "/v3/OS-EP-FILTER"
 _GROUP = _EP + "/endpoint_groups/{id}"
 SHOWN = (
@@ -229,6 +248,7 @@ SERVICE = Service(
         *INHERITED,
         *CATALOG,
         *DELEGATIONS,
+        *OAUTH1,
         *SHOWN,
         *CONFIGS,
         *LIMITS,
@@ -239,6 +259,5 @@ SERVICE = Service(
     unserved={
         "OS-FEDERATION": "Federation (identity providers, mappings, protocols, service providers) is not served: users "
         "come from Lichen's own directory.",
-        "OS-OAUTH1": "OAuth 1.0a is not served: application credentials and trusts do what it was for.",
     },
 )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lichen.apis.openstack.identity import bodies, catalog, domains, projects
+from lichen.apis.openstack.identity import bodies, catalog, domains, oauth1, projects
 from lichen.apis.openstack.identity.common import listed
 from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
@@ -17,7 +17,7 @@ from lichen.model.kind import Kind
 
 async def issue(req: Request) -> Reply:
     auth = await req.json("auth", bodies.Auth)
-    answer = await req.state.create(Token.KIND, _bare(Token.KIND, _spec(auth)))
+    answer = await req.state.create(Token.KIND, _bare(Token.KIND, _spec(req, auth)))
     status = answer["status"]
     return created(_document(req, status), **{"X-Subject-Token": status["token"], "Vary": "X-Auth-Token"})
 
@@ -72,7 +72,7 @@ def _subject(req: Request) -> str:
     return token
 
 
-def _spec(auth: bodies.Auth) -> Object:
+def _spec(req: Request, auth: bodies.Auth) -> Object:
     """Keystone's auth document as a Token's spec."""
     spec: Object = {"methods": auth.identity.methods}
     if "password" in auth.identity.methods:
@@ -90,6 +90,8 @@ def _spec(auth: bodies.Auth) -> Object:
         who = _login(shown.user)
         spec["applicationCredential"] = _present({**who, "password": "", "id": shown.id, "name": shown.name})
         spec["applicationCredential"]["secret"] = shown.secret
+    if "oauth1" in auth.identity.methods:
+        spec["oauth1"] = oauth1.signed(req)
     if auth.scope is not None:
         spec["scope"] = _scope(auth.scope)
     return spec
@@ -152,7 +154,7 @@ def _document(req: Request, status: Object) -> Object:
 
 
 def _through(status: Object) -> Object:
-    """What a token came through: an application credential, a trust."""
+    """What a token came through: an application credential, a trust, an access token."""
     through: Object = {}
     if credential := status.get("applicationCredential"):
         about = {
@@ -168,6 +170,8 @@ def _through(status: Object) -> Object:
             "trustor_user": {"id": trust["trustorUserId"]},
             "trustee_user": {"id": trust["trusteeUserId"]},
         }
+    if granted := status.get("oauth1"):
+        through["OS-OAUTH1"] = {"access_token_id": granted["id"], "consumer_id": granted["consumerId"]}
     return through
 
 
