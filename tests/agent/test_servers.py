@@ -12,7 +12,7 @@ from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden
-from lichen.model.names import NODE_FINALIZER, REQUEST
+from lichen.model.names import ASKED_BY, NODE_FINALIZER
 from lichen.model.tracing import REQUEST_ID
 from tests.agent.world import NETWORK_ID, World, a_port, a_server, boot
 
@@ -58,7 +58,7 @@ async def test_a_server_without_its_port_waits_and_says_for_what(world: World):
     await world.until(SERVER, "web", phase("Running"))
 
 
-@pytest.mark.parametrize("given", ["req-01234567-89ab-cdef-0123-456789abcdef", "req-1\nAuthorization: x"])
+@pytest.mark.parametrize("given", ["req-01234567-89ab-cdef-0123-456789abcdef", "4f1c", "req-1\nAuthorization: x"])
 async def test_what_is_done_for_a_request_is_logged_with_its_id_if_it_is_one(
     world: World, caplog: pytest.LogCaptureFixture, given: str
 ):
@@ -66,7 +66,7 @@ async def test_what_is_done_for_a_request_is_logged_with_its_id_if_it_is_one(
     caplog.handler.addFilter(lambda record: said.append((record.getMessage(), REQUEST_ID.get())) or True)
     caplog.set_level("INFO")
     await boot(world)
-    stop = {"metadata": {"annotations": {REQUEST: given}}, "spec": {"power": "Off"}}
+    stop = {"metadata": {"annotations": {ASKED_BY: given}}, "spec": {"power": "Off"}}
     await world.store.patch(SERVER, "web", "demo", stop)
     await world.until(SERVER, "web", phase("Stopped"))
     done = {message.rpartition(": ")[2].partition("(")[0]: request for message, request in said if "id-web" in message}

@@ -20,6 +20,7 @@ from lichen.model.errors import Permanent, Temporary
 from lichen.model.meta import is_deleting, name_of, namespace_of, revision_of
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import State
+from lichen.model.tracing import follow
 from lichen.planning.claims import handle_of
 from lichen.planning.times import rfc3339
 from lichen.runtime.clock import Clock
@@ -141,6 +142,7 @@ class NodeAttachments:
         attachment = self._current(place)
         if attachment is None:
             return None
+        follow(attachment)
         try:
             if is_deleting(attachment):
                 await self._let_go(place, attachment)
@@ -212,6 +214,8 @@ class NodeAttachments:
         status = attachment.get("status") or {}
         changed = {name: value for name, value in wanted.items() if (status.get(name) or "") != value}
         if changed:
+            if "phase" in changed:
+                log.info("attachment %s/%s: %s", *key, changed["phase"])
             attachment = await patch_status(self._state, VolumeAttachment.KIND, attachment, changed)
             self._written[key] = attachment
         return attachment

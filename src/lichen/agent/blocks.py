@@ -24,6 +24,7 @@ from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of, revision_of
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import State
+from lichen.model.tracing import follow
 from lichen.planning import volume as plan
 from lichen.runtime.clock import Clock
 
@@ -83,6 +84,7 @@ class NodeVolumes:
             obj = self._current(place)
             if obj is None:
                 return None
+            follow(obj)
             steps = self._plan(place, obj, await self.driver.discover())
             await self._run(place, obj, steps)
             if plan.LetGo() in steps or all(isinstance(step, plan.Report) for step in steps):
@@ -150,7 +152,7 @@ class NodeVolumes:
     async def _run(self, key: Key, obj: Object, steps: list[plan.Step]) -> None:
         try:
             for step in steps:
-                with counted("volume", step):
+                with counted("volume", obj, step):
                     obj = await self._step(key, obj, step)
         except (Permanent, Temporary) as error:
             typed = Volume.of(obj) if key[0] == Volume.KIND.plural else VolumeSnapshot.of(obj)

@@ -23,6 +23,7 @@ from lichen.model.data import Object
 from lichen.model.errors import Conflict, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of
 from lichen.model.state import State
+from lichen.model.tracing import follow
 from lichen.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ class Captures:
             return None
         if image["spec"].get("node") != self._node or _phase(image) not in ("", "queued", "saving"):
             return None
+        follow(image)
         try:
+            log.info("image %s/%s is taken", namespace, name)
             image = await patch_status(self._state, Image.KIND, image, {"phase": "saving"})
             stored = await self._take(image)
             await patch_status(self._state, Image.KIND, image, stored.status(image["spec"]["id"]))

@@ -40,6 +40,7 @@ from lichen.model.meta import name_of, namespace_of, revision_of, uid_of
 from lichen.model.metrics import STEP_FAILURES
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import Preconditions, State
+from lichen.model.tracing import follow
 from lichen.planning import pod_steps as plan
 from lichen.planning.pod import plan_pod
 from lichen.planning.pod_restart import container_specs
@@ -195,6 +196,7 @@ class Pods:
             if pod is None:
                 return None
             self._uids[place] = (uid_of(pod), _runtime(pod))
+            follow(pod)
             actual = await self._gather(pod)
             renewal = await self._renew_tokens(pod, actual)
             steps = plan_pod(pod, actual, self._clock.now())
@@ -266,7 +268,7 @@ class Pods:
             self._events.stopping(pod, stop.name)
         for step in steps:
             if not isinstance(step, plan.StopContainer):
-                with counted("pod", step):
+                with counted("pod", pod, step):
                     pod = await self._step(key, pod, step)
         driver = self.driver_of(pod)
         if stops and driver is not None:
@@ -275,7 +277,7 @@ class Pods:
 
     @staticmethod
     async def _stop(driver: PodDriver, pod: Object, step: plan.StopContainer) -> None:
-        with counted("pod", step):
+        with counted("pod", pod, step):
             await driver.stop_container(uid_of(pod), step.name, grace=step.grace)
 
     async def _step(self, key: Key, pod: Object, step: plan.PodStep) -> Object:

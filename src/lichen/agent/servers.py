@@ -25,10 +25,10 @@ from lichen.kinds.compute.keypair import Keypair
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, NotFound, Permanent, Temporary
-from lichen.model.meta import annotations_of, name_of, namespace_of, revision_of
-from lichen.model.names import CLUSTER_NETWORK, MADE_BY, NODE_FINALIZER, REQUEST, SYSTEM_NAMESPACE, VENDOR_DATA
+from lichen.model.meta import name_of, namespace_of, revision_of
+from lichen.model.names import CLUSTER_NETWORK, NODE_FINALIZER, SYSTEM_NAMESPACE, VENDOR_DATA
 from lichen.model.state import State
-from lichen.model.tracing import REQUEST_ID, is_request_id
+from lichen.model.tracing import follow
 from lichen.planning import guest_steps as plan
 from lichen.planning.guest import fault, plan_guest, trouble
 from lichen.runtime.clock import Clock
@@ -103,7 +103,7 @@ class Servers:
             if server is None:
                 await self._forget(place)
                 return None
-            REQUEST_ID.set(_request_of(server))
+            follow(server)
             actual, ports = await self._gather(server)
             steps = plan_guest(Server.of(server), actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
@@ -193,8 +193,7 @@ class Servers:
         taps: dict[str, str] = {}
         try:
             for step in steps:
-                _log_act(server, step)
-                with counted("server", step):
+                with counted("server", server, step):
                     server = await self._step(key, server, step, ports, taps)
         except Permanent as error:
             log.warning("server %s/%s: %s: %s", *key, error.reason, error.message)
@@ -351,20 +350,6 @@ class Servers:
             return await self._state.get(kind.KIND, name, namespace)
         except NotFound as error:
             raise Temporary(f"{kind.__name__} {name} is missing.") from error
-
-
-def _request_of(server: Object) -> str:
-    """The OpenStack request that last said what the server is to do, "" if none did. Its project may write what it
-    likes there."""
-    annotations = annotations_of(server)
-    given = annotations.get(REQUEST) or annotations.get(MADE_BY) or ""
-    return given if is_request_id(given) else ""
-
-
-def _log_act(server: Object, step: plan.Step) -> None:
-    """What is done on this machine, not what is written about it."""
-    if not isinstance(step, plan.Report | plan.Wait | plan.Hold | plan.LetGo):
-        log.info("server %s/%s, %s: %s", namespace_of(server), name_of(server), server["spec"]["id"], step)
 
 
 async def _no_disks(_server: Object) -> tuple[GuestDisk, ...]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Protocol
 
@@ -19,6 +20,8 @@ from lichen.planning.workload import plan_claims
 from lichen.runtime.clock import Clock
 from lichen.runtime.events import Recorder
 from lichen.runtime.informer import Informer
+
+log = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 """(namespace, name); namespace is "" for cluster-scoped kinds."""
@@ -149,6 +152,7 @@ class World:
         except ApiError as error:
             self._note_failure(about, "FailedCreate", f"Error creating: {error.message}")
             raise
+        log.info("%s/%s is made%s", kind.plural, "/".join(place_of(made)), _for(about))
         if about is not None:
             self.recorder.note(about, "SuccessfulCreate", f"Created {kind.kind.lower()}: {name_of(made)}")
         return made
@@ -164,6 +168,7 @@ class World:
         except ApiError as error:
             self._note_failure(about, "FailedDelete", f"Error deleting: {error.message}")
             raise
+        log.info("%s/%s is deleted%s", step.kind.plural, "/".join(place_of(gone)), _for(about))
         if about is not None:
             self.recorder.note(about, "SuccessfulDelete", f"Deleted {step.kind.kind.lower()}: {step.name}")
         return gone
@@ -171,6 +176,14 @@ class World:
     def _note_failure(self, about: Object | None, reason: str, message: str) -> None:
         if about is not None:
             self.recorder.note(about, reason, message, warning=True, story="")
+
+
+def place_of(obj: Object) -> list[str]:
+    return [part for part in (namespace_of(obj), name_of(obj)) if part]
+
+
+def _for(about: Object | None) -> str:
+    return f" for {about['kind'].lower()} {'/'.join(place_of(about))}" if about is not None else ""
 
 
 class Reconciler(Protocol):

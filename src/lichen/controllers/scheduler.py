@@ -17,6 +17,7 @@ from lichen.model.meta import find_condition, is_deleting, name_of, revision_of,
 from lichen.model.metrics import PLACEMENTS, REJECTIONS
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import EventType
+from lichen.model.tracing import follow, on_behalf_of
 from lichen.planning.steps import Delete, Patch, Step
 from lichen.planning.workload import has_ended
 from lichen.runtime.events import Recorder
@@ -148,16 +149,19 @@ class Scheduler:
 
     async def _bind(self, gate: asyncio.Semaphore, request: Request, node: str) -> None:
         async with gate:
-            try:
-                await (self._bind_pod if request.key[0] == "Pod" else self._bind_server)(request, node)
-            except (ApiError, OSError) as error:
-                log.info("binding %s to %s: %s", "/".join(request.key), node, error)
-                await self._look_again(request)
-            else:
-                PLACEMENTS.add(request.key[0])
-                if (obj := self._known(request.key)) is not None:
-                    said = f"Successfully assigned {'/'.join(request.key[1:])} to {node}"
-                    self.recorder.note(obj, "Scheduled", said)
+            obj = self._known(request.key)
+            with on_behalf_of(obj):
+                try:
+                    await (self._bind_pod if request.key[0] == "Pod" else self._bind_server)(request, node)
+                except (ApiError, OSError) as error:
+                    log.info("binding %s to %s: %s", "/".join(request.key), node, error)
+                    await self._look_again(request)
+                else:
+                    log.info("%s is placed on %s", "/".join(request.key), node)
+                    PLACEMENTS.add(request.key[0])
+                    if obj is not None:
+                        said = f"Successfully assigned {'/'.join(request.key[1:])} to {node}"
+                        self.recorder.note(obj, "Scheduled", said)
 
     async def _look_again(self, request: Request) -> None:
         """A binding failed or may have: what is stored decides."""
@@ -214,6 +218,7 @@ class Scheduler:
         conditions = with_condition((obj.get("status") or {}).get("conditions") or [], condition, self.world.now_text())
         self.recorder.note(obj, "FailedScheduling", sentence, warning=True, story="")
         async with gate:
+            follow(obj)
             try:
                 await self.world.apply(
                     [Patch(object_kind, name, namespace, {"status": {"conditions": conditions}}, "status")]

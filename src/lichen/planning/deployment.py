@@ -13,12 +13,13 @@ import msgspec
 from lichen.kinds.builtin import DEPLOYMENT, REPLICA_SET
 from lichen.model.data import Object
 from lichen.model.meta import annotations_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.names import ASKED_BY
 from lichen.planning.steps import Create, Delete, Note, Patch, Step, difference
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
-_OWN_ANNOTATIONS = frozenset((REVISION, DESIRED, "kubectl.kubernetes.io/last-applied-configuration"))
+_OWN_ANNOTATIONS = frozenset((REVISION, DESIRED, "kubectl.kubernetes.io/last-applied-configuration", ASKED_BY))
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lichen.kinds.builtin import CONTROLLER_REVISION
 from lichen.model.data import Object
 from lichen.model.meta import annotations_of, labels_of, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.names import ASKED_BY
 from lichen.planning.deployment import template_hash
 from lichen.planning.steps import Create, Delete, Patch, Step
 
@@ -57,7 +58,7 @@ def hash_of(revision: Object) -> str:
 
 def _revision(owner: Object, template: Object, number: int) -> Object:
     digest = template_hash(template, (owner.get("status") or {}).get("collisionCount"))
-    told = {key: value for key, value in annotations_of(owner).items() if key != _LAST_APPLIED}
+    told = {key: value for key, value in annotations_of(owner).items() if key not in (_LAST_APPLIED, ASKED_BY)}
     return {
         "apiVersion": CONTROLLER_REVISION.api_version,
         "kind": CONTROLLER_REVISION.kind,

@@ -11,6 +11,7 @@ from lichen.model.data import Object
 from lichen.model.errors import ApiError, Permanent, Temporary
 from lichen.model.metrics import DELAYED, QUEUED, RECONCILES, Values
 from lichen.model.state import EventType
+from lichen.model.tracing import on_behalf_of
 from lichen.runtime.cache import Key, key_of
 from lichen.runtime.clock import Clock
 from lichen.runtime.informer import Informer
@@ -30,6 +31,7 @@ def itself(obj: Object) -> list[Key]:
 
 class Controller:
     """Level-triggered: `reconcile` gets a key and no hint of what changed, and never runs twice at once for one key.
+    The keys are of the first source's objects; what is done for one is part of the request that asked for it.
 
     Temporary: again after its delay, or the back-off. Permanent: logged and kept in `refused`; not tried again until
     something changes. An ApiError or any other exception: again after the back-off, which is capped.
@@ -95,7 +97,8 @@ class Controller:
         while True:
             key = await self._queue.get()
             try:
-                await self._once(key)
+                with on_behalf_of(self._sources[0][0].get(key[1], key[0])):
+                    await self._once(key)
             finally:
                 self._queue.done(key)
 

@@ -56,4 +56,4 @@ class AccessLog:
                 "ms": round(took * 1000, 3),
                 "agent": agent,
             }
-            log.info("%s", encode(line).decode())
+            log.info("%s", encode(line).decode(), extra={"request": id_})

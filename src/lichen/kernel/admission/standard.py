@@ -27,6 +27,7 @@ from lichen.kernel.admission.server_verbs import Groups, History, Locks, Shelves
 from lichen.kernel.admission.services import Services
 from lichen.kernel.admission.signing import SigningRequests
 from lichen.kernel.admission.subnetpools import Cutting, SubnetPools
+from lichen.kernel.admission.traced import Traced
 from lichen.kernel.admission.volumes import Snapshots, Volumes
 
 
@@ -72,4 +73,5 @@ def standard_plugins() -> list[Plugin]:
         Pods(),
         LimitRanges(),
         Quotas(),
+        Traced(),
     ]
