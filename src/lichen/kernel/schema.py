@@ -32,7 +32,7 @@ _OPTIONAL = {
     "io.k8s.api.networking.v1.NetworkPolicySpec": frozenset(("podSelector",)),
     "io.k8s.api.storage.v1.CSINodeSpec": frozenset(("drivers",)),
 }
-"""Required in the published schema, but with a zero value that upstream takes: protobuf cannot even send an empty list."""
+"""Required in the published schema, but upstream takes a zero value: protobuf cannot even send an empty list."""
 _PLAIN = {"string": str, "boolean": bool, "integer": int}
 _STATUS = "Status"
 
