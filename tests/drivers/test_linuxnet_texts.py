@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lichen.drivers.base import Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
-from lichen.drivers.linuxnet import dhcp, filters, rules
+from lichen.drivers.base import FilterRule, GroupSpec, Lease, NetworkSpec, PortSpec, ServiceRule, SubnetSpec
+from lichen.drivers.linuxnet import dhcp, filters, policing, rules
 from lichen.drivers.linuxnet.names import Names
 from lichen.drivers.linuxnet.networks import LinuxNetworks
 
@@ -113,6 +113,44 @@ def test_without_services_the_table_holds_no_lookup() -> None:
 def test_names_and_metadata_are_asked_for_whatever_the_groups_say_and_the_api_is_not() -> None:
     rules_of_link_local = [line for line in filters.base_table("t", "br").splitlines() if "169.254.169.254" in line]
     assert rules_of_link_local == [
-        "add rule inet t sending ip daddr 169.254.169.254 udp dport 53 accept",
-        "add rule inet t sending ip daddr 169.254.169.254 tcp dport { 53, 80 } accept",
+        f"add rule inet t {chain} ip daddr 169.254.169.254 {what} accept"
+        for chain in ("sending", "leaving")
+        for what in ("udp dport 53", "tcp dport { 53, 80 }")
     ]
+
+
+def test_a_policed_port_reaches_itself_and_is_reached_by_its_node() -> None:
+    text = filters.police_port("t", "lv00000001", replace(PORT, gateway="10.9.0.1", ingress=("p",)))
+    assert [line for line in text.splitlines() if line.startswith("add rule")] == [
+        f"add rule inet t policed-in-lv00000001 {rule}"
+        for rule in (
+            "ip saddr 10.9.0.5 accept",
+            "ip6 saddr fd00::5 accept",
+            "ip saddr 169.254.169.254 accept",
+            "ip saddr 10.9.0.1 accept",
+            f"jump {filters.chain_of('p', 'in')}",
+            "drop",
+        )
+    ]
+
+
+def test_a_port_whose_policies_filter_what_it_sends_leaves_services_to_its_network() -> None:
+    text = filters.police_port("t", "lv00000001", replace(PORT, egress=()))
+    assert "add rule inet t policed-out-lv00000001 ip daddr @services accept\n" in text
+    assert "policed-in" not in text
+
+
+def test_a_range_less_some_is_said_as_all_that_differ() -> None:
+    rule = FilterRule(True, remote_cidr="10.0.0.0/8", remote_except=("10.1.0.0/16", "10.2.0.0/16"))
+    assert (
+        "meta nfproto ipv4 ip saddr 10.0.0.0/8 ip saddr != 10.1.0.0/16 ip saddr != 10.2.0.0/16 accept"
+        in filters.group("t", GroupSpec("g", (rule,)))
+    )
+
+
+def test_ports_of_the_same_policies_share_a_chain_where_services_are_translated() -> None:
+    ports = [replace(PORT, id=str(n), addresses=((f"10.9.0.{n}", 24),), ingress=("p",)) for n in (2, 3)]
+    text = policing.table("t", ports, {"p": GroupSpec("p", (FilterRule(True, remote_group="peers"),))})
+    assert "add element inet t in { 10.9.0.2 : goto in-0, 10.9.0.3 : goto in-0 }\n" in text
+    assert "add element inet t selves { 10.9.0.2 . 10.9.0.2, 10.9.0.3 . 10.9.0.3 }\n" in text
+    assert "add element inet t out" not in text

@@ -88,8 +88,13 @@ def router_spec(
     return RouterSpec(spec.id, interfaces, gateway, tuple(sorted(led)))
 
 
-def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortSpec:
-    """An interface, with the prefix lengths and the gateway of its subnets."""
+Policed = tuple[str, ...] | None
+
+
+def port_spec(
+    port: Object, network: Object, subnets: Iterable[Object], policies: tuple[Policed, Policed] = (None, None)
+) -> PortSpec:
+    """An interface, with the prefix lengths and the gateway of its subnets. policies: for what comes, for what goes."""
     typed, net = Port.of(port).spec, Network.of(network).spec
     known = {subnet["spec"]["id"]: Subnet.of(subnet).spec for subnet in subnets}
     guarded = net.port_security if typed.port_security is None else typed.port_security
@@ -110,6 +115,8 @@ def port_spec(port: Object, network: Object, subnets: Iterable[Object]) -> PortS
         port_security=guarded,
         pairs=tuple((pair.ip_address, pair.mac_address) for pair in typed.allowed_address_pairs) if guarded else (),
         groups=None if typed.security_group_ids is None or not guarded else tuple(sorted(typed.security_group_ids)),
+        ingress=policies[0],
+        egress=policies[1],
     )
 
 

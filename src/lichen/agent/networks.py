@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SERVICES = "services"
 """The key of the services' rules among the networks' ids."""
 GROUPS = "groups"
-"""The key of the security groups."""
+"""The key of the security groups and policies."""
 ROUTERS = "routers"
 """The key of the routers."""
 
@@ -141,7 +141,7 @@ class Networks:
             raise Temporary(f"Port {name_of(port)} has no addresses yet.", delay=0.2)
         await self._ensure(spec.network_id)
         self._filters[spec.id] = spec
-        if spec.groups is not None:
+        if is_filtered(spec):
             await self._ensure_groups()
         return spec
 
@@ -154,7 +154,7 @@ class Networks:
             self.workers.poke(network_id)
         if changes.services and self._applied:
             self.workers.poke(SERVICES)
-        if changes.groups and any(spec.groups for spec in self._filters.values()):
+        if changes.groups and any(map(is_filtered, self._filters.values())):
             self.workers.poke(GROUPS)
         if changes.routers or changes.networks & self._applied.keys():
             self.workers.poke(ROUTERS)
@@ -196,9 +196,8 @@ class Networks:
     async def _ensure_groups(self) -> None:
         """The groups that ports of this node are in, and those that these name."""
         async with self._grouping:
-            used = {group for spec in self._filters.values() for group in spec.groups or ()}
-            groups = self._topology.groups(used)
-            if groups != (self._groups or ()):
+            groups = self._topology.groups({group for spec in self._filters.values() for group in filters_of(spec)})
+            if groups != self._groups:
                 await self.driver.ensure_groups(groups)
             self._groups = groups
 
@@ -244,3 +243,12 @@ class Networks:
         await self.driver.remove_network(network_id)
         self._applied.pop(network_id, None)
         self.workers.poke(SERVICES)
+
+
+def filters_of(spec: PortSpec) -> list[str]:
+    """The ids of a port's security groups and policies."""
+    return [*(spec.groups or ()), *(spec.ingress or ()), *(spec.egress or ())]
+
+
+def is_filtered(spec: PortSpec) -> bool:
+    return any(some is not None for some in (spec.groups, spec.ingress, spec.egress))

@@ -7,7 +7,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from lichen.kinds.builtin import ENDPOINT_SLICE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, SERVICE
+from lichen.kinds.builtin import (
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SERVICE,
+)
 from lichen.kinds.compute.server import Server
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.floatingip import FloatingIP
@@ -41,6 +49,8 @@ class Sources:
         self.networks = informer(Network.KIND)
         self.subnets = informer(Subnet.KIND)
         self.groups = informer(SecurityGroup.KIND)
+        self.policies = informer(NETWORK_POLICY)
+        self.namespaces = informer(NAMESPACE)
         self.routers = informer(Router.KIND)
         self.floating = informer(FloatingIP.KIND)
         self.images = informer(Image.KIND)
@@ -132,9 +142,9 @@ class Sources:
 
     def _all(self) -> tuple[Informer, ...]:
         return (
-            self.networks, self.subnets, self.groups, self.routers, self.floating, self.ports, self.images,
-            self.services, self.slices, self.volumes, self.snapshots, self.attachments, self.claims,
-            self.persistent, self.pods, self.servers,
+            self.networks, self.subnets, self.groups, self.namespaces, self.policies, self.routers, self.floating,
+            self.ports, self.images, self.services, self.slices, self.volumes, self.snapshots, self.attachments,
+            self.claims, self.persistent, self.pods, self.servers,
         )  # fmt: skip
 
     def _index(self) -> None:
@@ -148,6 +158,9 @@ class Sources:
         self.ports.add_index("network", lambda port: _value(port, "networkId"))
         self.ports.add_index("id", lambda port: _value(port, "id"))
         self.ports.add_index("group", lambda port: port["spec"].get("securityGroupIds") or [])
+        self.ports.add_index("pods", lambda port: [namespace_of(port)] if is_pods(port) else [])
+        self.ports.add_index("naming", lambda port: ["yes"] if port["spec"].get("podPorts") else [])
+        self.policies.add_index("namespace", lambda policy: [namespace_of(policy)])
         self.ports.add_index("open", lambda port: [namespace_of(port)] if is_open(port) else [])
         self.groups.add_index("id", lambda group: _value(group, "id"))
         self.routers.add_index("id", lambda router: _value(router, "id"))
@@ -222,9 +235,14 @@ class Sources:
         return tell
 
 
+def is_pods(port: Object) -> bool:
+    """A pod's port."""
+    return bool(port["spec"].get("deviceOwner") == "pod")
+
+
 def is_open(port: Object) -> bool:
     """A pod's port that is in no security group: the project's `default` group takes it for one of its own."""
-    return port["spec"].get("deviceOwner") == "pod" and port["spec"].get("securityGroupIds") is None
+    return is_pods(port) and port["spec"].get("securityGroupIds") is None
 
 
 def _value(obj: Object, field: str) -> list[str]:

@@ -23,6 +23,7 @@ from lichen.agent.netspecs import (
     service_rules,
     subnets_known,
 )
+from lichen.agent.policies import Policies
 from lichen.agent.sources import Sources, is_open
 from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
 from lichen.kinds.network.filters import DEFAULT_GROUP
@@ -56,6 +57,7 @@ class Topology:
         self._rules: dict[str, tuple[ServiceRule, ...]] | None = None
         self._owners: dict[str, str] = {}
         self._groups: dict[str, GroupSpec] = {}
+        self._policies = Policies(sources, self._policies_changed)
         self._dirty: set[str] = set()
         self._dirty_ports: set[str] = set()
         self._services_dirty = False
@@ -68,6 +70,7 @@ class Topology:
         sources.ports.subscribe(self._network_event)
         sources.ports.subscribe(self._port_event)
         sources.groups.subscribe(self._group_event)
+        self._policies.start()
         sources.routers.subscribe(self._router_event)
         sources.floating.subscribe(self._router_event)
         sources.services.subscribe(self._service_event)
@@ -99,7 +102,7 @@ class Topology:
         subnets = self._sources.subnets.by_index("network", network_id)
         if network is None or not has_addresses(port) or not subnets_known(port, subnets):
             return None
-        return port_spec(port, network, subnets)
+        return port_spec(port, network, subnets, self._policies.of(port))
 
     def rules(self, networks: frozenset[str]) -> tuple[ServiceRule, ...]:
         """The service rules of a node that has these networks."""
@@ -121,7 +124,7 @@ class Topology:
         return {id: service_names(services, slices, self._owners, rules) for id, rules in by_network.items()}
 
     def groups(self, wanted: Iterable[str]) -> tuple[GroupSpec, ...]:
-        """These security groups and all that their rules name. One that is not known yet is left out."""
+        """These security groups and policies, and all that their rules name. One that is not known yet is left out."""
         found: dict[str, GroupSpec] = {}
         waiting = list(wanted)
         while waiting:
@@ -156,7 +159,7 @@ class Topology:
         return found
 
     def _group(self, id: str) -> GroupSpec | None:
-        spec = self._groups.get(id)
+        spec = self._groups.get(id) or self._policies.group(id)
         if spec is None:
             group = next(iter(self._sources.groups.by_index("id", id)), None)
             if group is None:
@@ -164,7 +167,8 @@ class Topology:
             ports = list(self._sources.ports.by_index("group", id))
             if name_of(group) == DEFAULT_GROUP:
                 ports += self._sources.ports.by_index("open", namespace_of(group))
-            spec = self._groups[id] = group_spec(group, ports)
+            spec = group_spec(group, ports)
+        self._groups[id] = spec
         return spec
 
     def close(self) -> None:
@@ -203,6 +207,11 @@ class Topology:
     def _group_event(self, event: Any, group: Object, old: Object | None) -> None:
         self._forget_groups({group["spec"].get("id") or ""})
         self._groups_dirty = True
+        self._arm()
+
+    def _policies_changed(self, groups: Iterable[str], ports: Iterable[str]) -> None:
+        self._forget_groups(groups)
+        self._dirty_ports.update(ports)
         self._arm()
 
     def _router_event(self, event: Any, obj: Object, old: Object | None) -> None:

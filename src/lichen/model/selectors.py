@@ -132,8 +132,11 @@ def parse_labels(text: str) -> LabelSelector:
 
 def label_selector(selector: Object | None) -> Matcher:
     """The object form (matchLabels, matchExpressions): {} matches everything, None nothing."""
-    if selector is None:
-        return NOTHING
+    return NOTHING if selector is None else selector_of(selector)
+
+
+def selector_of(selector: Object) -> LabelSelector:
+    """The object form, as what it asks of labels."""
     pairs = [_checked(Requirement(k, "in", frozenset([v]))) for k, v in (selector.get("matchLabels") or {}).items()]
     expressions = [_expression(e) for e in selector.get("matchExpressions") or []]
     return LabelSelector((*pairs, *expressions))

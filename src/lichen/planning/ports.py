@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
-from lichen.model.meta import annotations_of, controller_of, is_deleting, name_of, namespace_of, owner_reference, uid_of
+from lichen.model.meta import (
+    annotations_of,
+    controller_of,
+    is_deleting,
+    labels_of,
+    name_of,
+    namespace_of,
+    owner_reference,
+    uid_of,
+)
 from lichen.model.names import CLUSTER_NETWORK, NETWORK, SECURITY_GROUPS, SYSTEM_NAMESPACE
 from lichen.planning.steps import Create, Delete, Note, Patch, Step
 
@@ -34,7 +43,31 @@ def plan_pod_port(pod: Object, namespace: Object | None, port: Object | None) ->
         return [Note(pod, "PortNameTaken", _taken(port), warning=True)]
     if ended or is_stale(port, uid_of(pod)):
         return [Delete(PORT, name_of(port), namespace_of(port), uid_of(port))]
-    return _bind(port, pod["spec"].get("nodeName", ""))
+    return _patched(port, _moved(port, pod["spec"].get("nodeName", "")) | _relabelled(port, _of_pod(pod)))
+
+
+def _of_pod(pod: Object) -> Object:
+    """What network policies know a pod by."""
+    return {"podLabels": labels_of(pod) or None, "podPorts": _named_ports(pod["spec"]) or None}
+
+
+def _named_ports(spec: Object) -> list[Object]:
+    containers = list(spec.get("containers") or ())
+    containers += [each for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"]
+    return [
+        {"name": port["name"], "protocol": port.get("protocol") or "TCP", "port": port["containerPort"]}
+        for container in containers
+        for port in container.get("ports") or []
+        if port.get("name")
+    ]
+
+
+def _relabelled(port: Object, wanted: Object) -> Object:
+    """The fields to patch so that a port says of its pod what is so."""
+    changed = {field: value for field, value in wanted.items() if (port["spec"].get(field) or None) != value}
+    if changed.get("podLabels"):
+        changed["podLabels"] = dict.fromkeys(port["spec"].get("podLabels") or ()) | changed["podLabels"]
+    return changed
 
 
 def _taken(port: Object) -> str:
@@ -59,6 +92,7 @@ def is_stale(port: Object, device_id: str) -> bool:
 
 def _pod_port(pod: Object, namespace: Object | None) -> Object:
     port = _port(pod, pod_port_name(name_of(pod)), pod_network(pod, namespace), POD_OWNER, uid_of(pod))
+    port["spec"] |= {field: value for field, value in _of_pod(pod).items() if value}
     groups = pod_groups(pod, namespace)
     if groups is not None:
         port["spec"]["securityGroups"] = groups
@@ -162,6 +196,12 @@ def _claim(server: Object, port: Object, device_id: str, node: str) -> list[Step
 
 
 def _bind(port: Object, node: str) -> list[Step]:
-    if not node or port["spec"].get("node") == node:
-        return []
-    return [Patch(PORT, name_of(port), namespace_of(port), {"spec": {"node": node}})]
+    return _patched(port, _moved(port, node))
+
+
+def _moved(port: Object, node: str) -> Object:
+    return {} if not node or port["spec"].get("node") == node else {"node": node}
+
+
+def _patched(port: Object, spec: Object) -> list[Step]:
+    return [Patch(PORT, name_of(port), namespace_of(port), {"spec": spec})] if spec else []

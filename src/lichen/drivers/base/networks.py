@@ -59,12 +59,15 @@ class PortSpec:
     port_security: bool = True
     pairs: tuple[tuple[str, str], ...] = ()  # (address or range, MAC) that it may send from, too
     groups: tuple[str, ...] | None = None  # ids of its security groups; None: all traffic passes
+    ingress: tuple[str, ...] | None = None  # ids of the policies of which one must let it in, too; None: none need to
+    egress: tuple[str, ...] | None = None  # the same for what it sends
 
 
 @dataclass(frozen=True, slots=True)
 class FilterRule:
     """Traffic that a security group lets through. protocol: an IP protocol's number, 0 for all; ports: first and last
-    (for ICMP type and code), None for all; remote: a range, or the id of a group, "" for everyone."""
+    (for ICMP type and code), None for all; remote: a range, less some that are in it, or the id of a group, "" for
+    everyone."""
 
     ingress: bool
     version: int = 4
@@ -73,11 +76,12 @@ class FilterRule:
     port_max: int | None = None
     remote_cidr: str = ""
     remote_group: str = ""
+    remote_except: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GroupSpec:
-    """A security group: what its ports may receive and send, and the addresses that are in it."""
+    """A security group, or a network policy: what its ports may receive and send, and the addresses that are in it."""
 
     id: str
     rules: tuple[FilterRule, ...] = ()
@@ -141,12 +145,13 @@ class NetworkDriver(Protocol):
     async def unplug(self, port_id: str) -> None: ...
 
     async def filter_port(self, port: PortSpec) -> None:
-        """Give a plugged port the port security and the security groups that it is to have now. What is not plugged
-        needs nothing; a group that is not known yet lets nothing through."""
+        """Give a plugged port the port security, the security groups and the policies that it is to have now. What is
+        not plugged needs nothing; a group that is not known yet lets nothing through."""
         ...
 
     async def ensure_groups(self, groups: tuple[GroupSpec, ...]) -> None:
-        """Make exactly these the security groups of this node (replaces the whole set); ports follow at once."""
+        """Make exactly these the security groups and policies of this node (replaces the whole set); ports follow at
+        once."""
         ...
 
     async def discover_routers(self) -> frozenset[str]:

@@ -15,9 +15,9 @@ from typing import Any, ParamSpec, TypeVar
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lichen.drivers.base import GroupSpec, NetworkSpec, PortSpec, RouterSpec, ServiceRule
-from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, routers, rules
+from lichen.drivers.linuxnet import dhcp, filters, links, namespace, nft, policing, routers, rules
 from lichen.drivers.linuxnet.keepers import Keepers
-from lichen.drivers.linuxnet.names import Names, short
+from lichen.drivers.linuxnet.names import LINK_LOCAL, Names, short
 from lichen.drivers.linuxnet.reach import listen, reach
 from lichen.drivers.pidfd import ProcessId
 from lichen.model.errors import Temporary
@@ -42,6 +42,9 @@ class LinuxNetworks:
         self._rules: dict[str, tuple[ServiceRule, ...]] = {}
         self._guards: dict[str, str] = {}  # interface → the nft text that guards it
         self._groups: dict[str, str] = {}  # security group id → the nft text it has
+        self._specs: dict[str, GroupSpec] | None = None  # the same groups as they were told; None: they never were
+        self._policed: dict[str, PortSpec] = {}  # interface → its port, if policies filter it
+        self._policing: dict[str, str] = {}  # network id → the nft text of its policies
         self._applied: dict[str, str] = {}  # network id → the nft text its namespace has
         self._said: Mapping[str, tuple[tuple[str, str], ...]] = {}
         self._way_out = False
@@ -144,6 +147,7 @@ class LinuxNetworks:
             nft.apply(rules.way_out(self._names.namespace, self._names.hosts))
             self._way_out = True
         self._apply_services(network.id)
+        self._apply_policies(network.id)
         process = dhcp.ensure(network, netns, self._folder(network.id))
         if network.id in self._said:
             dhcp.name(self._said[network.id], self._folder(network.id))
@@ -159,6 +163,7 @@ class LinuxNetworks:
         dhcp.stop(self._folder(network_id))  # without its bridge no driver starts it again
         namespace.remove(self.netns(network_id))
         self._applied.pop(network_id, None)
+        self._policing.pop(network_id, None)
 
     def _plug_tap(self, port: PortSpec) -> str:
         with links.netlink() as route:
@@ -186,15 +191,30 @@ class LinuxNetworks:
         """fresh: what an earlier process may have left for this port is not looked after."""
         table = self._names.namespace
         text = rules.guard_port(table, interface, port) if port.port_security else rules.free_port(table, interface)
-        if port.port_security and port.groups is not None:
+        follows = port.port_security and port.groups is not None
+        if follows or policing.is_policed(port):
             links.let_connections_be_followed(route, bridge)
-            text += filters.guard_port(table, interface, port.groups)
             text += filters.zone(table, self._names.bridge(port.network_id), port.network_id)
-        elif interface in self._guards or not fresh:  # taking away costs the kernel's wait of 16 ms
+        unknown = interface in self._guards or not fresh  # taking away costs the kernel's wait of 16 ms
+        if follows:
+            text += filters.guard_port(table, interface, port.groups or ())
+        elif unknown:
             text += filters.free_port(table, interface)
+        text += self._police(interface, port, unknown)
         if self._guards.get(interface) != text:
             self._filter(text)
             self._guards[interface] = text
+        self._apply_policies(port.network_id)
+
+    def _police(self, interface: str, port: PortSpec, unknown: bool) -> str:
+        """unknown: policies of before may still be there."""
+        table = self._names.namespace
+        text = filters.unpolice_port(table, interface) if unknown else ""
+        if not policing.is_policed(port):
+            self._policed.pop(interface, None)
+            return text
+        self._policed[interface] = port
+        return text + filters.police_port(table, interface, port)
 
     def _filter_port(self, port: PortSpec) -> None:
         with links.netlink() as route:
@@ -211,11 +231,17 @@ class LinuxNetworks:
         if changed:
             self._filter("".join(changed))
         self._groups = {spec.id: texts[spec.id] for spec in wanted}
+        if self._specs is None:  # what an earlier process left is looked at, too
+            self._policing = dict.fromkeys(self._discover()[0], "")
+        self._specs = {spec.id: spec for spec in wanted}
+        for network_id in {port.network_id for port in self._policed.values()} | self._policing.keys():
+            self._apply_policies(network_id)
 
     def _filter(self, text: str) -> None:
         """Change the ports' filters, in the tables that are made by the first of them."""
         table = self._names.namespace
         base = rules.base_table(table, self._names.prefix) + filters.base_table(table, self._names.bridges)
+        base += filters.services(table, self._translated())
         known = self._guards or self._groups
         try:
             nft.apply(text if known else base + text)
@@ -227,8 +253,12 @@ class LinuxNetworks:
             for interface in (self._names.tap(port_id), self._names.veth(port_id)):
                 if links.delete(route, interface) or interface in self._guards:
                     table = self._names.namespace
-                    self._filter(rules.free_port(table, interface) + filters.free_port(table, interface))
+                    text = rules.free_port(table, interface) + filters.free_port(table, interface)
+                    self._filter(text + filters.unpolice_port(table, interface))
                     self._guards.pop(interface, None)
+                    policed = self._policed.pop(interface, None)
+                    if policed is not None:
+                        self._apply_policies(policed.network_id)
 
     def _discover_routers(self) -> frozenset[str]:
         """Each router has written its id beside its namespace."""
@@ -250,10 +280,18 @@ class LinuxNetworks:
         by_network: dict[str, list[ServiceRule]] = {}
         for rule in wanted:
             by_network.setdefault(rule.network_id, []).append(rule)
+        before = self._translated()
         self._rules = {network_id: tuple(some) for network_id, some in by_network.items()}
         networks, _ = self._discover()
         for network_id in networks:
             self._apply_services(network_id)
+        if self._guards and self._translated() != before:
+            self._filter(filters.services(self._names.namespace, self._translated()))
+
+    def _translated(self) -> set[str]:
+        """The addresses that lead to endpoints: not the API's own, which leads to this node."""
+        rules = [rule for some in self._rules.values() for rule in some if ":" not in rule.ip]
+        return {rule.ip for rule in rules if not any(ip == LINK_LOCAL for ip, _ in rule.endpoints)}
 
     def _ensure_names(self, names: Mapping[str, tuple[tuple[str, str], ...]]) -> None:
         self._said = names
@@ -269,6 +307,18 @@ class LinuxNetworks:
         with namespace.inside(path):
             nft.apply(text)
         self._applied[network_id] = text
+
+    def _apply_policies(self, network_id: str) -> None:
+        """Once the groups were told: till then an earlier process's table holds, which knows all ports."""
+        path, table = self.netns(network_id), self._names.namespace
+        ports = [port for port in self._policed.values() if port.network_id == network_id]
+        if self._specs is None or not path.exists() or not (ports or network_id in self._policing):
+            return
+        text = policing.table(table, ports, self._specs) if ports else rules.drop_table("inet", table)
+        if self._policing.get(network_id) != text:
+            with namespace.inside(path):
+                nft.apply(text)
+        self._policing[network_id] = text
 
     def _cleanup(self) -> None:
         networks, _ = self._discover()

@@ -169,6 +169,7 @@ def _node_rules() -> list[Object]:
         rule([""], ["configmaps", "secrets"], ["get"]),
         rule(["discovery.k8s.io"], ["endpointslices"], READ),
         rule(["network.lichen.dev"], ["networks", "subnets", "securitygroups", "routers", "floatingips"], READ),
+        rule(["networking.k8s.io"], ["networkpolicies"], READ),
         rule(["volume.lichen.dev"], stored, [*READ, "patch", "update"]),
         rule(["volume.lichen.dev"], [f"{name}/status" for name in stored], ["patch", "update"]),
         rule([""], ["persistentvolumeclaims", "persistentvolumes"], READ),

@@ -7,6 +7,7 @@ import base64
 import re
 
 from lichen.kinds.core.common import check_immutable, check_not_negative
+from lichen.kinds.core.networkpolicy import default_network_policy, validate_network_policy
 from lichen.kinds.faults import Faults
 from lichen.kinds.rules import Rules
 from lichen.model.data import Object
@@ -141,12 +142,6 @@ def validate_budget(obj: Object, faults: Faults) -> None:
 DEFAULT_CIDR = "kubernetes"
 
 
-def default_network_policy(obj: Object) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("podSelector", {})
-    spec.setdefault("policyTypes", ["Ingress", "Egress"] if "egress" in spec else ["Ingress"])
-
-
 def begin_cidr(obj: Object) -> None:
     """Services get their addresses from the first range alone: one that is made later says so."""
     meta = obj["metadata"]
@@ -199,5 +194,5 @@ RULES: dict[tuple[str, str], Rules] = {
     ("networking.k8s.io", "servicecidrs"): Rules(
         begin=begin_cidr, validate_update=lambda new, old, faults: check_immutable(new, old, ("spec.cidrs",), faults)
     ),
-    ("networking.k8s.io", "networkpolicies"): Rules(default=default_network_policy),
+    ("networking.k8s.io", "networkpolicies"): Rules(default=default_network_policy, validate=validate_network_policy),
 }

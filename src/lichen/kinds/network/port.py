@@ -21,6 +21,14 @@ class AddressPair(Data):
     mac_address: str = field("MAC address; empty: the port's own.", default="", openstack="mac_address")
 
 
+class PodPort(Data):
+    """A port that a pod's container calls by a name."""
+
+    name: str = field("Name.")
+    protocol: str = field("TCP, UDP or SCTP.", default="TCP")
+    port: int = field("Number.")
+
+
 class Binding(Data):
     """Where a port is plugged."""
 
@@ -98,6 +106,10 @@ class Port(Resource):
             openstack="dns_name",
             max_length=63,
         )
+        pod_labels: dict[str, str] | None = field(
+            "Labels of the pod that it belongs to: network policies choose by them.", default=None
+        )
+        pod_ports: list[PodPort] | None = field("Ports that this pod calls by name.", default=None)
         node: str = field("Node that is to carry it.", default="", openstack="binding:host_id", selectable=True)
         admin_state_up: bool = field("Carries traffic.", default=True, openstack="admin_state_up")
         tags: list[str] = field("OpenStack tags.", default_factory=list, openstack="tags")
