@@ -180,6 +180,8 @@ class Machine:
             security_group_id=sdk.network.find_security_group("default").id, direction="ingress", protocol="tcp"
         )
 
+        until("the VM runs", lambda: self.object["status"].get("phase") == "Running", 90)
+
     @property
     def object(self) -> dict[str, Any]:
         found: dict[str, Any] = self.cloud.object("-n", "demo", "server", "vm")
