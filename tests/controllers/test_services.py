@@ -23,7 +23,7 @@ from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.kind import new_object
-from lichen.model.meta import is_deleting, name_of, uid_of
+from lichen.model.meta import find_condition, is_deleting, name_of, uid_of
 from tests.controllers.world import Cloud, a_workload
 
 
@@ -193,6 +193,17 @@ async def test_what_holds_a_namespace_is_named(cloud: Cloud):
     await cloud.patch(CONFIG_MAP, "held", {"metadata": {"finalizers": None}})
     await cloud.until_gone(NAMESPACE, "demo")
     assert name_of(namespace) == "demo"
+
+
+async def test_what_a_pod_may_use_stays_until_the_pod_has_gone(cloud: Cloud):
+    await cloud.create(CONFIG_MAP, "settings")
+    await cloud.create(POD, "slow", a_pod_spec(), finalizers=["example.org/mine"])
+    await cloud.state.delete(NAMESPACE, "demo")
+    await cloud.until(NAMESPACE, "demo", lambda n: find_condition(n, "NamespaceDeletionContentFailure"))
+    assert is_deleting(await cloud.get(POD, "slow"))
+    assert not is_deleting(await cloud.get(CONFIG_MAP, "settings"))
+    await cloud.patch(POD, "slow", {"metadata": {"finalizers": None}})
+    await cloud.until_gone(NAMESPACE, "demo")
 
 
 async def test_why_a_pod_gets_no_port_is_told(cloud: Cloud):

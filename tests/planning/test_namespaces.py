@@ -34,3 +34,12 @@ def test_what_is_left_is_named_and_who_holds_it():
             "message": "Failed to delete all resource types: volumes data: it is in use",
         },
     ]
+
+
+def test_what_holds_nothing_is_said_too():
+    said = remaining_conditions({"pods": [held("web")]}, [])
+    assert [(c["type"], c["status"], c["reason"]) for c in said] == [
+        ("NamespaceContentRemaining", "True", "SomeResourcesRemain"),
+        ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers"),
+        ("NamespaceDeletionContentFailure", "False", "ContentDeleted"),
+    ]

@@ -31,7 +31,9 @@ class NamespaceController:
         self.namespaces = world.informer(NAMESPACE)
         self.accounts = world.informer(SERVICE_ACCOUNT)
         self.definitions = world.informer(CRD)
-        self.builtin = [k for k in Catalog().all_kinds() if k.namespaced and {"list", "delete"} <= set(k.verbs)]
+        self.builtin = [
+            k for k in Catalog().all_kinds() if k.namespaced and {"list", "delete"} <= set(k.verbs) and k != POD
+        ]
         self.configs = world.informer(CONFIG_MAP)
         self.watches: Mapping[Kind, Mapper] = {
             SERVICE_ACCOUNT: lambda obj: [("", namespace_of(obj))],
@@ -61,10 +63,13 @@ class NamespaceController:
             await self.world.apply([Patch(CONFIG_MAP, ROOT_CA, namespace, {"data": {**other, **data}})])
 
     async def _empty(self, namespace: Object) -> float | None:
-        """Delete all that is in it; let it go when nothing is left; else say in its conditions what is."""
+        """Delete its pods, then all else that is in it; let it go when nothing is left; else say in its conditions
+        what is. Until the last pod has ended it may use what else is here."""
         left: dict[str, list[Object]] = {}
         refusals: list[str] = []
-        for kind in await self._kinds():
+        for kind in (POD, *await self._kinds()):
+            if POD.resource in left:
+                break
             if held := await self._delete_all(kind, name_of(namespace), refusals):
                 left[kind.resource] = held
         if not left.keys() - {EVENT.resource}:
@@ -79,7 +84,7 @@ class NamespaceController:
         return LOOK_AGAIN
 
     async def _kinds(self) -> list[Kind]:
-        """All that a namespace can hold, the kinds that were installed included."""
+        """All that a namespace can hold beside pods, the kinds that were installed included."""
         await self.definitions.synced()
         installed = [stored_kind(d) for d in self.definitions.items.values() if is_established(d)]
         return [*self.builtin, *(kind for kind in installed if kind.namespaced)]
