@@ -106,6 +106,20 @@ async def test_status_and_the_rest_are_written_apart(session: Session) -> None:
     assert (written["spec"]["replicas"], written["status"]["replicas"]) == (5, 3)
 
 
+async def test_who_writes_a_status_need_not_know_the_rest(session: Session) -> None:
+    """As a client that sends its language's whole object, with nothing in it but the status."""
+    made = await session.create(POD, a_pod())
+    patch = {"metadata": {"creationTimestamp": None}, "spec": {"containers": None}, "status": {"reason": "Mine"}}
+    written = await session.patch(POD, "p", "default", patch, type=PatchType.MERGE, subresource="status")
+    assert (written["spec"], written["status"]["reason"]) == (made["spec"], "Mine")
+    with pytest.raises(BadRequest):
+        await session.patch(
+            POD, "p", "default", {"spec": {"containers": 1}}, type=PatchType.MERGE, subresource="status"
+        )
+    with pytest.raises(Invalid):
+        await session.patch(POD, "p", "default", {"spec": {"containers": None}}, type=PatchType.MERGE)
+
+
 async def test_generation_counts_changes_of_spec_only(session: Session) -> None:
     made = await session.create(DEPLOYMENT, a_deployment())
     labelled = await session.patch(DEPLOYMENT, "d", "default", {"metadata": {"labels": {"a": "b"}}})

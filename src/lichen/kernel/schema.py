@@ -44,8 +44,11 @@ class Schema:
         self.kind = kind
         self._check = check
 
-    def decode(self, obj: Any, options: WriteOptions = DEFAULT_OPTIONS, *, applied: bool = False) -> Object:
-        """A checked, pruned and defaulted copy of `obj`. Parts of free form may be shared with it.
+    def decode(
+        self, obj: Any, options: WriteOptions = DEFAULT_OPTIONS, *, applied: bool = False, unused: str = ""
+    ) -> Object:
+        """A checked, pruned and defaulted copy of `obj`. Parts of free form may be shared with it. Of the field
+        `unused` nothing will be taken: it may lack whatever it likes.
 
         BadRequest: not an object, or (built-in kinds) of wrong types, or unknown fields under Strict.
         Invalid: fields required, bounded or enumerated that are not so.
@@ -56,8 +59,9 @@ class Schema:
             self._refuse_types(run)
         if (run.unknown or options.doubled) and options.field_validation != "Ignore":
             self._tell_unknown(run, options, known_as(out) if applied else "")
-        if run.faults:
-            raise invalid(self.kind, known_as(out), run.faults)
+        faults = run.faults.outside(unused) if unused else run.faults
+        if faults:
+            raise invalid(self.kind, known_as(out), faults)
         return out
 
     def seen(self, obj: Object, run: Run) -> Object:

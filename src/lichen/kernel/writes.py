@@ -92,7 +92,8 @@ class Writes:
         given = obj["metadata"].get("managedFields")
         who = Who(options.field_manager or agent or caller.name, UPDATE, kind.api_version, subresource or part)
         written = Written(who, given, managed)
-        decoded = self._schemas.of(kind).decode(obj, options)
+        unused = "spec" if subresource in ("status", "approval") else ""
+        decoded = self._schemas.of(kind).decode(obj, options, unused=unused)
         _named_as(kind, decoded)
         wanted = decoded["metadata"].get("resourceVersion")
         for _ in range(_ATTEMPTS):
@@ -106,7 +107,7 @@ class Writes:
             except Moved:
                 if wanted or read is not None:
                     raise
-                decoded = self._schemas.of(kind).decode(obj)
+                decoded = self._schemas.of(kind).decode(obj, unused=unused)
         raise modified(kind, decoded["metadata"]["name"])
 
     async def _replace(

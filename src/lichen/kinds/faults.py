@@ -51,6 +51,10 @@ class Faults(list[Cause]):
     def immutable(self, field: str, value: Any) -> None:
         self.invalid(field, value, "field is immutable")
 
+    def outside(self, field: str) -> list[Cause]:
+        """What is wrong with all but one field and what is in it."""
+        return [cause for cause in self if not f"{cause.field}.".startswith(f"{field}.")]
+
     def raise_any(self, kind: Kind, name: str) -> None:
         """Invalid: something was collected."""
         if self:
