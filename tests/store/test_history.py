@@ -8,12 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lichen.kinds.builtin import CONFIG_MAP, SECRET
-from lichen.model.errors import AlreadyExists, NotFound
+from lichen.model.errors import AlreadyExists, Expired, NotFound
 from lichen.model.kind import Kind, new_object
+from lichen.model.meta import name_of
 from lichen.model.state import EventType
 from lichen.store import MemoryStore, SqliteStore, Store, Window
 from lichen.store.codec import decode
@@ -113,3 +115,19 @@ def test_every_moment_in_the_window_outlives_the_process(operations: list[Any]) 
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder, "s.db")))
+
+
+async def test_a_list_whose_moment_is_forgotten_goes_on_with_what_is_there_now() -> None:
+    store = MemoryStore()
+    for name in "abcde":
+        await store.create(CONFIG_MAP, new_object(CONFIG_MAP, name, "n"))
+    first = await store.list(CONFIG_MAP, "n", limit=2)
+    await store.delete(CONFIG_MAP, "c", "n")
+    store.compact(store.revision)
+    with pytest.raises(Expired) as refusal:
+        await store.list(CONFIG_MAP, "n", limit=2, continue_token=first.continue_token)
+    second = await store.list(CONFIG_MAP, "n", limit=1, continue_token=refusal.value.continue_token)
+    assert ([name_of(o) for o in second.items], second.revision, second.remaining) == (["d"], store.revision, 1)
+    await store.delete(CONFIG_MAP, "e", "n")
+    last = await store.list(CONFIG_MAP, "n", limit=1, continue_token=second.continue_token)
+    assert ([name_of(o) for o in last.items], last.revision) == (["e"], second.revision)

@@ -26,7 +26,7 @@ LichenError
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 
 class LichenError(Exception):
@@ -99,7 +99,13 @@ class Conflict(ApiError):
 
 
 class Expired(ApiError):
+    """continue_token: with it a list goes on all the same, with objects as they are by now."""
+
     code, reason = 410, "Expired"
+
+    def __init__(self, message: str, *, continue_token: str = "", **about: Any) -> None:
+        super().__init__(message, **about)
+        self.continue_token = continue_token
 
 
 class TooLarge(ApiError):

@@ -2,7 +2,8 @@
 """Pages of a list, and the tokens that continue it: a revision and the last key that was shown.
 
 A continued list shows the objects as they were at the revision of its first page, rebuilt from the log; when the log
-no longer reaches back that far the answer is Expired, never a mixture of two revisions.
+no longer reaches back that far the answer is Expired, never a mixture of two revisions unless the client asks for one:
+the refusal has a token that goes on behind the same key, with the objects as they are by then.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from lichen.store.codec import Selection, View
 from lichen.store.table import Entry
 
 _Token = tuple[int, str]
+NEWEST = -1
+"""In a token: whatever revision it is by then."""
 
 
 class RawPage(NamedTuple):

@@ -13,14 +13,22 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from lichen.model.data import Object
-from lichen.model.errors import AlreadyExists, BadRequest, Conflict, MethodNotAllowed, NotFound, UnsupportedMediaType
+from lichen.model.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Expired,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMediaType,
+)
 from lichen.model.kind import Kind
 from lichen.model.names import random_suffix
 from lichen.model.patch import merge_patch
 from lichen.model.state import DEFAULT_OPTIONS, Event, EventType, Page, PatchType, Preconditions, WriteOptions
 from lichen.store.codec import Selection, View, decode, decode_identity, encode, now_rfc3339, selection, stamped
 from lichen.store.engine import Draft, Engine, Window
-from lichen.store.paging import RawPage, page, unpack
+from lichen.store.paging import NEWEST, RawPage, pack, page, unpack
 from lichen.store.table import Entry, Record, key_of
 from lichen.store.watching import Change, RawEvent, Watcher
 
@@ -69,11 +77,18 @@ class Store(Engine):
         """Like `list`, in bytes."""
         wanted = selection(labels, fields)
         table = self.table(kind)
-        if not continue_token:
-            start, end = table.range(namespace)
-            return page(table.scan(namespace), end - start, wanted, limit, self._revision)
-        revision, after = unpack(continue_token)
-        self.check_reach(revision)
+        revision, after = unpack(continue_token) if continue_token else (NEWEST, "")
+        if revision == NEWEST:
+            start, end = table.range(namespace, after)
+            return page(table.scan(namespace, after), end - start, wanted, limit, self._revision)
+        try:
+            self.check_reach(revision)
+        except Expired as error:
+            raise Expired(
+                f"{error.message}: start the list again, or go on from here, with the objects as they are now, by the "
+                "continue token of this answer",
+                continue_token=pack(NEWEST, after),
+            ) from None
         rest = table.scan_at(revision, namespace, after)
         return page(rest, len(rest), wanted, limit, revision)
 

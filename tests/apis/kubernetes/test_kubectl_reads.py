@@ -4,6 +4,8 @@ import json
 import pytest
 import yaml
 
+from lichen.apis.kubernetes.status import status_of
+from lichen.model.errors import Expired
 from tests.apis.kubernetes.conftest import Cloud
 from tests.apis.kubernetes.objects import a_config_map, a_flavor, a_pod, a_server
 from tests.conformance.kubectl import Kubectl
@@ -72,6 +74,12 @@ async def test_a_field_that_is_not_there_is_what_it_stands_for(cloud: Cloud, kub
 async def test_a_list_at_a_revision_to_come_is_refused(cloud: Cloud, kubectl: Kubectl) -> None:
     refusal = await kubectl.fails("get", "--raw", "/api/v1/pods?resourceVersion=999999999")
     assert "Too large resource version: 999999999" in refusal
+
+
+def test_a_list_that_is_too_old_to_go_on_says_how_it_goes_on() -> None:
+    refusal = status_of(Expired("too old", continue_token="here"))
+    assert (refusal["code"], refusal["reason"], refusal["metadata"]) == (410, "Expired", {"continue": "here"})
+    assert status_of(Expired("too old"))["metadata"] == {}
 
 
 async def test_lichens_own_kinds_are_shown_with_their_columns(cloud: Cloud, kubectl: Kubectl) -> None:

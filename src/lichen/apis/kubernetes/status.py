@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lichen.apis.kubernetes.wire import encode
 from lichen.model.data import Object
-from lichen.model.errors import ApiError
+from lichen.model.errors import ApiError, Expired
 
 
 def status_of(error: ApiError) -> Object:
@@ -13,7 +13,7 @@ def status_of(error: ApiError) -> Object:
     status: Object = {
         "kind": "Status",
         "apiVersion": "v1",
-        "metadata": {},
+        "metadata": _metadata_of(error),
         "status": "Failure",
         "message": error.message,
         "reason": error.reason,
@@ -35,6 +35,11 @@ def success(*, name: str, group: str, resource: str, uid: str) -> Object:
     if group:
         details["group"] = group
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+def _metadata_of(error: ApiError) -> Object:
+    token = error.continue_token if isinstance(error, Expired) else ""
+    return {"continue": token} if token else {}
 
 
 def _details_of(error: ApiError) -> Object:
