@@ -45,6 +45,38 @@ class _Connections(set[Any]):
             await self.changed.wait()
 
 
+class _HeadWithBody:
+    """A connection's transport on which an answer's head waits for the first of its body, at most until the loop's next
+    turn: both go out as one TLS record. What is held is never more than a head, so that back-pressure stays uvicorn's.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._soon = asyncio.get_running_loop().call_soon
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
+
+
 class _Connection(HttpToolsProtocol):
     """Accepted at once, counted as a connection by uvicorn only once its handshake is done."""
 
@@ -54,7 +86,7 @@ class _Connection(HttpToolsProtocol):
         connections.shaking_hands.add(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_HeadWithBody(transport))  # type: ignore[arg-type]
         self._connections.shaking_hands.discard(self)
 
 
