@@ -27,8 +27,8 @@ PORT = Port.KIND
 
 def port_hostname(port: Object) -> str:
     """What a port is called in its network: as it says itself, else as what it belongs to."""
-    owner = next((o["name"] for o in port["metadata"].get("ownerReferences") or []), "")
-    named = port["spec"].get("dnsName") or owner or name_of(port)
+    owners = port["metadata"].get("ownerReferences")
+    named = port["spec"].get("dnsName") or (owners and owners[0]["name"]) or name_of(port)
     return str(named).split(".")[0][:63]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 
@@ -289,5 +290,7 @@ def _region(req: Request) -> Object:
     return {"id": region, "description": "", "parent_region_id": None, "links": links(req, "regions", region)}
 
 
+@cache
 def id_of(*parts: str) -> str:
+    """The id of what the cloud itself declares: services and their endpoints, a few dozen for ever."""
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
