@@ -12,7 +12,10 @@ from importlib import import_module
 
 from bench.lib import Report
 
-NAMES = ("startup", "kernel", "memory", "identity", "network", "image", "compute", "machines", "pods", "containers")
+NAMES = (
+    "startup", "kernel", "memory", "identity", "network", "image", "compute", "tempest", "machines", "pods",
+    "containers",
+)  # fmt: skip
 NEED_ROOT = {"machines", "pods", "containers"}
 
 

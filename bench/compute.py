@@ -15,6 +15,9 @@ from bench.kernel import SPACE, a_pod
 from bench.lib import Cloud, Report, cloud, controllers, kernel, median, percentile
 from bench.openstack import Client
 from bench.watching import Watching
+from lichen.kinds.compute.server import Server
+from lichen.scheduling.columns import Columns
+from lichen.scheduling.request import server_request
 
 SERVERS = "/compute/v2.1/servers"
 BOOTS, LISTED, PLACED = 50, 1000, 3000
@@ -25,6 +28,7 @@ def run(report: Report) -> None:
         uvloop.run(boots(report, here))
     with cloud(nodes=100) as here:
         uvloop.run(details(report, here))
+    decisions(report, 1000)
     for nodes, budget, peer in ((1000, 2000, "k8s 470/s"), (5000, 1000, "k8s 371/s")):
         with kernel() as here:
             uvloop.run(placements(report, here, nodes, ("≥", budget), peer))
@@ -96,6 +100,45 @@ async def details(report: Report, here: Cloud) -> None:
     report.row(f"GET /servers/ID among {LISTED:,}", median(took), "ms")
     client.close()
     seen.close()
+
+
+def decisions(report: Report, nodes: int) -> None:
+    """What placement's GET /allocation_candidates is to nova, which has no counterpart on the wire here: the scheduler
+    finds a server's node among all of them, in memory."""
+    columns = Columns()
+    for number in range(nodes):
+        columns.set_node(a_node(number))
+    beside, peer = "in the scheduler; there is no such call", "OpenStack candidates 165 ms"
+    for which, selector in (
+        ("its zone", "topology.kubernetes.io/zone"),
+        ("a host, never asked", "kubernetes.io/hostname"),
+    ):
+        took = [decided(columns, a_server(number, selector)) for number in range(200)]
+        what, note = f"a server's node among {nodes:,}: {which}", f"p99 {percentile(took, 99):.2f}"
+        report.row(what, median(took), "ms", note=note, beside=beside, peer=peer, budget=("≤", 20.0))
+
+
+def decided(columns: Columns, server: Any) -> float:
+    """Milliseconds until a server's node is known; then it counts there. RuntimeError: there is none."""
+    request = server_request(server)
+    start = time.perf_counter()
+    node = columns.place(request).node
+    took = (time.perf_counter() - start) * 1e3
+    if not node or not columns.assume(node, request):
+        raise RuntimeError(f"{server['metadata']['name']} found no node")
+    return took
+
+
+def a_server(number: int, label: str) -> dict[str, Any]:
+    """A server that asks for what node `number` has in `label`."""
+    name = f"s-{number}"
+    spec = {
+        "flavor": "bench",
+        "resources": {"vcpus": 1, "memory": 1024},
+        "nodeSelector": {label: a_node(number)["metadata"]["labels"][label]},
+    }
+    metadata = {"name": f"{name}-{label[-4:]}", "namespace": "default", "uid": name}
+    return {"apiVersion": Server.KIND.api_version, "kind": "Server", "metadata": metadata, "spec": spec}
 
 
 async def placements(

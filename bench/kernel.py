@@ -45,6 +45,7 @@ def run(report: Report) -> None:
         creates(report, cloud, single, many.rate)
         gets(report, cloud, one, many)
         patches(report, cloud, many.rate)
+        applies(report, cloud, many.rate)
         uvloop.run(watches(report, cloud, many.rate))
     with kernel() as cloud:
         pods(report, cloud, many.rate)
@@ -82,6 +83,18 @@ def patches(report: Report, cloud: Cloud, many: float) -> None:
     report.row(
         "strategic merge patch of a pod, 32 clients", got.rate, "/s", note=got.note, beside=beside, peer="k8s 2,090/s",
         budget=("≥", 2500),
+    )  # fmt: skip
+
+
+def applies(report: Report, cloud: Cloud, many: float) -> None:
+    """The same pods, by a field manager that owns one annotation of each."""
+    headers = cloud.admin | {"Content-Type": "application/apply-patch+yaml"}
+    path = f"{SPACE}/pods/p-#?fieldManager=bench&force=true"
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"annotations": {"applied": "@"}}}
+    got = load(cloud.kubernetes_url, "PATCH", path, headers, body=body, clients=32)
+    report.row(
+        "server-side apply of a pod, 32 clients", got.rate, "/s", note=got.note,
+        beside=f"{share(got.rate, many)} of bare ASGI", peer="k8s 1,780/s", budget=("≥", 2000),
     )  # fmt: skip
 
 
