@@ -53,6 +53,12 @@ def test_networks_are_as_they_were_and_are_changed(cloud: Here):
     cloud.openstack_ok("server", "add", "floating", "ip", "web", FLOATING)
 
 
+def test_what_every_cloud_is_given_since_is_there(cloud: Here):
+    assert cloud.openstack_json("network", "show", "public")["router:external"] is True
+    cloud.openstack_ok("router", "create", "--external-gateway", "public", "way-out")
+    cloud.openstack_ok("router", "delete", "way-out")
+
+
 def test_volumes_and_snapshots_are_there_and_lead_to_new_ones(cloud: Here):
     volumes = {row["Name"]: row["Status"] for row in cloud.openstack_json("volume", "list")}
     assert (volumes["data"], volumes["spare"]) == ("in-use", "available")

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from lichen.kernel.admission.services import SERVICE_RANGE
@@ -15,7 +17,8 @@ from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, NotFound
 from lichen.model.kind import Kind, new_object
-from lichen.model.names import CLUSTER_NETWORK, SYSTEM_NAMESPACE
+from lichen.model.meta import annotations_of, name_of, namespace_of
+from lichen.model.names import CLUSTER_NETWORK, OFFERED, SYSTEM_NAMESPACE
 
 if TYPE_CHECKING:
     from lichen.kernel.session import Session
@@ -39,30 +42,50 @@ async def bootstrap(session: Session) -> None:
         _ensure(session, STORAGE_CLASS, _storage_class()),
         *(_ensure(session, PRIORITY_CLASS, {"metadata": {"name": n}, "value": v}) for n, v in PRIORITIES.items()),
     )
-    is_new, *_ = await asyncio.gather(
+    await asyncio.gather(
         _ensure(session, Network.KIND, _cluster_network()),
         _ensure(session, VolumeType.KIND, _volume_type()),
         _ensure(session, SERVICE, _api_service()),
         _ensure(session, SERVICE_CIDR, {"metadata": {"name": DEFAULT_CIDR}, "spec": {"cidrs": [SERVICE_RANGE]}}),
     )
     await _ensure(session, Subnet.KIND, _cluster_subnet())
-    if is_new:  # an admin may do without it for good
+    await _offer_public(session)
+
+
+async def _offer_public(session: Session) -> None:
+    """Once in a cloud's life, be it one of an earlier release: an admin may do without it for good."""
+    cluster = await session.get(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE)
+    if OFFERED in annotations_of(cluster):
+        return
+    if not await _is_taken(session):
         await _ensure(session, Network.KIND, _public_network())
         await _ensure(session, Subnet.KIND, _public_subnet())
+    offered = {"metadata": {"annotations": {OFFERED: PUBLIC_NETWORK}}}
+    await session.patch(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, offered)
 
 
-async def _ensure(session: Session, kind: Kind, obj: Object) -> bool:
-    """Whether it was made."""
+async def _is_taken(session: Session) -> bool:
+    """Another external network has the name, by which people mean it, or addresses of its range."""
+    networks = (await session.list(Network.KIND)).items
+    others = {n["spec"]["id"]: n for n in networks if n["spec"].get("external") and not _is_public(n)}
+    subnets = (await session.list(Subnet.KIND)).items
+    ranges = (ip_network(s["spec"]["cidr"]) for s in subnets if s["spec"].get("networkId") in others)
+    return any(n["spec"].get("displayName") == PUBLIC_NETWORK for n in others.values()) or any(
+        r.version == 4 and r.overlaps(ip_network(PUBLIC_RANGE)) for r in ranges
+    )
+
+
+def _is_public(network: Object) -> bool:
+    return (namespace_of(network), name_of(network)) == (SYSTEM_NAMESPACE, PUBLIC_NETWORK)
+
+
+async def _ensure(session: Session, kind: Kind, obj: Object) -> None:
     obj = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
     try:
         await session.get(kind, obj["metadata"]["name"], obj["metadata"].get("namespace", ""))
     except NotFound:
-        try:
+        with contextlib.suppress(AlreadyExists):
             await session.create(kind, obj)
-        except AlreadyExists:
-            return False
-        return True
-    return False
 
 
 def _storage_class() -> Object:

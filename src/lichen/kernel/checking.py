@@ -41,6 +41,25 @@ def text_of(path: Path) -> str:
     return "".join(reversed(parts)).lstrip(".")
 
 
+def keys_of(path: Path) -> list[str | int]:
+    """From the object down."""
+    keys: list[str | int] = []
+    while path is not None:
+        path, key = path
+        keys.append(key)
+    return keys[::-1]
+
+
+def at(obj: Any, keys: list[str | int]) -> Any:
+    """What is there; None: nothing is."""
+    for key in keys:
+        if isinstance(key, int):
+            obj = obj[key] if isinstance(obj, list) and key < len(obj) else None
+        else:
+            obj = obj.get(key) if isinstance(obj, dict) else None
+    return obj
+
+
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lichen.kernel import scalars
-from lichen.kernel.checking import Path, Run, known_as, text_of
+from lichen.kernel.checking import Path, Run, at, keys_of, known_as, text_of
 from lichen.kernel.custom.structural import compile_kind
 from lichen.kinds.bundle import META, OBJECT_META, PREFIX
 from lichen.kinds.catalog import Catalog
@@ -45,10 +45,17 @@ class Schema:
         self._check = check
 
     def decode(
-        self, obj: Any, options: WriteOptions = DEFAULT_OPTIONS, *, applied: bool = False, unused: str = ""
+        self,
+        obj: Any,
+        options: WriteOptions = DEFAULT_OPTIONS,
+        *,
+        applied: bool = False,
+        unused: str = "",
+        stored: Object | None = None,
     ) -> Object:
         """A checked, pruned and defaulted copy of `obj`. Parts of free form may be shared with it. Of the field
-        `unused` nothing will be taken: it may lack whatever it likes.
+        `unused` nothing will be taken: it may lack whatever it likes. stored: what it is to replace: fields of it that
+        no schema here has are a later release's, and stay as they are if `obj` has them.
 
         BadRequest: not an object, or (built-in kinds) of wrong types, or unknown fields under Strict.
         Invalid: fields required, bounded or enumerated that are not so.
@@ -57,6 +64,8 @@ class Schema:
         out: Object = self._check(obj, None, run)
         if run.types:
             self._refuse_types(run)
+        if run.unknown and stored is not None and not self.kind.installed:
+            run.unknown = [path for path in run.unknown if not _kept(keys_of(path), obj, stored, out)]
         if (run.unknown or options.doubled) and options.field_validation != "Ignore":
             self._tell_unknown(run, options, known_as(out) if applied else "")
         faults = run.faults.outside(unused) if unused else run.faults
@@ -87,6 +96,15 @@ class Schema:
 
     def _subject(self) -> str:
         return f'{self.kind.kind} in version "{self.kind.version}" cannot be handled as a {self.kind.kind}'
+
+
+def _kept(keys: list[str | int], obj: Any, stored: Any, out: Any) -> bool:
+    """Leave in `out` what is stored of an unknown field; whether it is what `obj` says."""
+    value = at(stored, keys)
+    if value is None:
+        return False
+    at(out, keys[:-1])[keys[-1]] = value
+    return bool(at(obj, keys) == value)
 
 
 class Schemas:

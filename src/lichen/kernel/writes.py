@@ -93,12 +93,13 @@ class Writes:
         who = Who(options.field_manager or agent or caller.name, UPDATE, kind.api_version, subresource or part)
         written = Written(who, given, managed)
         unused = "spec" if subresource in ("status", "approval") else ""
-        decoded = self._schemas.of(kind).decode(obj, options, unused=unused)
+        held = read if read is not None else await self._held(kind, obj["metadata"])
+        decoded = self._schemas.of(kind).decode(obj, options, unused=unused, stored=held)
         _named_as(kind, decoded)
         wanted = decoded["metadata"].get("resourceVersion")
         for _ in range(_ATTEMPTS):
             meta = decoded["metadata"]
-            old = read if read is not None else await self._store.get(kind, meta["name"], meta.get("namespace", ""))
+            old = held if held is not None else await self._store.get(kind, meta["name"], meta.get("namespace", ""))
             if wanted and wanted != old["metadata"]["resourceVersion"]:
                 raise modified(kind, meta["name"])
             try:
@@ -107,8 +108,19 @@ class Writes:
             except Moved:
                 if wanted or read is not None:
                     raise
-                decoded = self._schemas.of(kind).decode(obj, unused=unused)
+                held = await self._held(kind, meta)
+                decoded = self._schemas.of(kind).decode(obj, unused=unused, stored=held)
         raise modified(kind, decoded["metadata"]["name"])
+
+    async def _held(self, kind: Kind, meta: Object) -> Object | None:
+        """What is stored under a name that nobody has looked at yet."""
+        name, namespace = meta.get("name"), meta.get("namespace") or ""
+        if not isinstance(name, str) or not isinstance(namespace, str):
+            return None
+        try:
+            return await self._store.get(kind, name, namespace)
+        except NotFound:
+            return None
 
     async def _replace(
         self,
