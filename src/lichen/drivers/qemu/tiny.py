@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds `lichen-tiny`: a bootable qcow2 of Debian's cloud kernel and busybox-static, from Debian packages only.
+"""Builds `lichen-tiny`: a bootable qcow2 of Debian's cloud kernel, busybox and dropbear, from Debian packages only.
 
 Nothing is installed on the host and no root is needed: packages are unpacked in a work folder, the initramfs is
 written by `cpio.py`, the FAT partition by mtools, the boot loader is syslinux. What runs inside is in `guest/`.
@@ -26,9 +26,13 @@ BOOT_MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "isofs", "vfat", "nls_
 CDROM_MODULES = ("ata_piix", "virtio_scsi", "sr_mod")
 FOLDERS = (
     *("bin", "dev", "proc", "sys", "run", "config", "www", "root", "root/.ssh"),
-    *("etc", "etc/acpi", "etc/acpi/PWRF", "lib", "lib/modules"),
+    *("etc", "etc/acpi", "etc/acpi/PWRF", "etc/dropbear", "lib", "lib64", "lib/modules"),
 )
-PACKAGES = ("busybox-static", "mtools", "syslinux", "syslinux-common")
+SSH_PACKAGES = ("dropbear-bin", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g")
+PACKAGES = ("busybox-static", "mtools", "syslinux", "syslinux-common", *SSH_PACKAGES)
+LOADER = "lib64/ld-linux-x86-64.so.2"
+LIBRARIES = ("libc.so.6", "libcrypt.so.1", "libgmp.so.10", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1")
+"""What dropbear is linked with, and what that is linked with."""
 # The password of root is "lichen", as README says.
 PASSWORD = "$5$lichentiny$U1qTxLEir3T6xdJ66KdVJq3mVccm172xiXHmy9TTdB8"  # noqa: S105
 SECTOR = 512
@@ -58,18 +62,18 @@ def build_tiny(out: Path, work: Path, progress: Progress = lambda _: None) -> Pa
 
 def _unpacked(work: Path, progress: Progress) -> Path:
     root, packages = work / "root", work / "packages"
-    done = work / "unpacked"
-    if done.exists():
+    done, wanted = work / "unpacked", (_kernel_package(), *PACKAGES)
+    if done.exists() and done.read_text() == " ".join(wanted):
         return root
-    shutil.rmtree(root, ignore_errors=True)
-    packages.mkdir(exist_ok=True)
-    wanted = (_kernel_package(), *PACKAGES)
+    for old in (root, packages):
+        shutil.rmtree(old, ignore_errors=True)
+    packages.mkdir()
     progress(f"downloading {', '.join(wanted)}")
     # APT::Sandbox::User: apt's own user cannot write to a private work folder.
     _run("apt-get", "download", "-q", "-o", f"APT::Sandbox::User={_user()}", *wanted, cwd=packages)
     for package in sorted(packages.glob("*.deb")):
         _run("dpkg-deb", "-x", str(package), str(root))
-    done.touch()
+    done.write_text(" ".join(wanted))
     return root
 
 
@@ -94,6 +98,7 @@ def _initramfs(root: Path) -> bytes:
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3, 0o666)
     _busybox(archive, root)
+    _dropbear(archive, root)
     _settings(archive)
     _modules(archive, root)
     return archive.close()
@@ -106,6 +111,15 @@ def _busybox(archive: Archive, root: Path) -> None:
         if applet != "busybox":
             archive.link(f"bin/{applet}", "busybox")
     archive.link("init", "bin/busybox")
+
+
+def _dropbear(archive: Archive, root: Path) -> None:
+    """The SSH server and its shared libraries: Debian has no static one."""
+    for name in (LOADER, *LIBRARIES):
+        found = (path.resolve() for path in root.rglob(Path(name).name))
+        path = next(p for p in found if p.is_relative_to(root.resolve()))  # a link may lead to the host's own
+        archive.file(name if "/" in name else f"lib/{name}", path.read_bytes(), 0o755)
+    archive.file("bin/dropbear", (root / "usr/sbin/dropbear").read_bytes(), 0o755)
 
 
 def _settings(archive: Archive) -> None:
