@@ -55,10 +55,26 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "image": {"build_timeout": 60},
     "image-feature-enabled": {"import_image": False},
     "network": {"build_timeout": 60, "build_interval": 1},
-    "validation": {"run_validation": False},
     "service_available": {"swift": False, "cinder": False, "neutron": True, "nova": True, "glance": True},
     "object-storage-feature-enabled": {"discoverability": False},
 }
+
+
+SIMULATED: dict[str, dict[str, Any]] = {"validation": {"run_validation": False}}
+"""There is nobody to log in to in a simulated guest."""
+REAL: dict[str, dict[str, Any]] = {
+    "compute": {"build_timeout": 300, "min_compute_nodes": 1},
+    "image": {"build_timeout": 120},
+    "network": {"build_timeout": 120},
+    "volume": {"build_timeout": 120},
+    "validation": {
+        "run_validation": True,
+        "connect_method": "floating",
+        "image_ssh_user": "root",
+        "image_alt_ssh_user": "root",
+    },
+}
+"""Guests boot, emulated if need be, and are logged in to through their floating IPs."""
 
 
 def configuration(here: Here, workspace: Path) -> str:
@@ -68,7 +84,8 @@ def configuration(here: Here, workspace: Path) -> str:
     done = here.run("kubectl", "patch", "domain", "default", "--type=merge", "-p", patch)
     assert done.code == 0, done.err
     admin = here.sdk("admin", "admin")
-    sections = {name: dict(values) for name, values in ALWAYS.items()}
+    more = SIMULATED if here.simulate else REAL
+    sections = {name: ALWAYS.get(name, {}) | more.get(name, {}) for name in (*ALWAYS, *more)}
     url = f"{here.facts.openstack_url}/identity/v3"
     sections["identity"] |= {"uri_v3": url, "uri": url, "ca_certificates_file": str(here.facts.ca_file)}
     sections["auth"] |= {"admin_password": here.credentials.admin_password}
@@ -92,7 +109,9 @@ def configuration(here: Here, workspace: Path) -> str:
 
 
 def _image(admin: Any, here: Here, name: str) -> str:
-    disk = a_qcow2(here.folder / f"{name}.qcow2")
+    """What boots: nothing in a simulated cloud, lichen-tiny in a real one."""
+    real = here.data_dir / "base" / "lichen-tiny.qcow2"
+    disk = a_qcow2(here.folder / f"{name}.qcow2") if here.simulate else real
     image = admin.create_image(
         name, filename=str(disk), disk_format="qcow2", container_format="bare", visibility="public", wait=True
     )

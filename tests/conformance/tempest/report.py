@@ -11,6 +11,19 @@ from pathlib import Path
 
 REASONS = Path(__file__).parents[3] / "docs" / "conformance" / "reasons.txt"
 WORDS = {"success": "passed", "fail": "failed", "skip": "skipped"}
+TITLE = """# Conformance
+
+Written by `scripts/conformance openstack`: Tempest 47, from PyPI and unchanged, two workers, accounts made by Tempest
+itself. The list is [openstack.txt](conformance/openstack.txt): all tests marked *smoke* and all of
+`tempest.api.identity`. A class that cannot be set up counts once, for all of its tests.
+"""
+SIMULATED = """## Simulated
+
+`lichen up --simulate` with three simulated hosts."""
+REAL = """## Real
+
+`scripts/conformance openstack --real`: `lichen up` on one machine. Each server is a QEMU guest that boots `lichen-tiny`
+(emulated: no KVM there); Tempest pings guests and logs in to them at their floating IPs."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +55,24 @@ def summary(results: list[Result], seconds: float) -> str:
     return f"{told}, in {seconds:.0f} s"
 
 
-def page(results: list[Result], seconds: float) -> str:
-    """docs/conformance.md."""
-    reasons = _reasons()
+def page(before: str, results: list[Result], seconds: float, *, real: bool) -> str:
+    """docs/conformance.md: this run's section anew, the other mode's as it was."""
+    kept = {heading: _section_of(before, heading) for heading in ("Simulated", "Real")}
+    kept["Real" if real else "Simulated"] = _section(results, seconds, real=real)
+    return "\n".join((TITLE, *(text for text in kept.values() if text)))
+
+
+def _section_of(text: str, heading: str) -> str:
+    found = re.search(rf"^## {heading}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return found[0].rstrip() + "\n" if found else ""
+
+
+def _section(results: list[Result], seconds: float, *, real: bool) -> str:
+    reasons = _reasons("real" if real else "simulated")
     lines = [
-        "# Conformance",
+        REAL if real else SIMULATED,
         "",
-        "Written by `scripts/conformance openstack`: Tempest 47, from PyPI and unchanged, against",
-        "`lichen up --simulate` with three simulated hosts, two workers, accounts made by Tempest itself. The list is",
-        "[openstack.txt](conformance/openstack.txt): all tests marked *smoke* and all of `tempest.api.identity`.",
-        "",
-        f"{summary(results, seconds)}. A class that cannot be set up counts once, for all of its tests.",
+        f"{summary(results, seconds)}.",
         "",
         "| service | passed | failed | skipped |",
         "|---|---|---|---|",
@@ -62,7 +82,7 @@ def page(results: list[Result], seconds: float) -> str:
     for word in ("failed", "skipped"):
         chosen = sorted((r for r in results if r.word == word), key=lambda r: r.name)
         if chosen:
-            lines += [f"## {word.capitalize()}", "", *(f"- `{r.name}`: {_sentence(r, reasons)}" for r in chosen), ""]
+            lines += [f"### {word.capitalize()}", "", *(f"- `{r.name}`: {_sentence(r, reasons)}" for r in chosen), ""]
     return "\n".join(lines)
 
 
@@ -73,10 +93,16 @@ def _table(results: list[Result]) -> Iterable[str]:
         yield f"| {service} | {figures} |"
 
 
-def _reasons() -> list[tuple[re.Pattern[str], str]]:
-    """`pattern: sentence`, first match counts."""
-    lines = [line for line in REASONS.read_text().splitlines() if line and not line.startswith("#")]
-    return [(re.compile(line.partition(": ")[0]), line.partition(": ")[2]) for line in lines]
+def _reasons(mode: str) -> list[tuple[re.Pattern[str], str]]:
+    """`pattern: sentence`, first match counts; below `[simulated]` or `[real]` for that mode alone."""
+    found, here = [], True
+    for line in REASONS.read_text().splitlines():
+        if line.startswith("["):
+            here = line == f"[{mode}]"
+        elif here and line and not line.startswith("#"):
+            pattern, _, sentence = line.partition(": ")
+            found.append((re.compile(pattern), sentence))
+    return found
 
 
 def _sentence(result: Result, reasons: list[tuple[re.Pattern[str], str]]) -> str:
