@@ -48,6 +48,31 @@ def test_up_hands_over_what_clients_need_and_touches_nothing_else(here: Here):
     }
 
 
+def test_a_second_cloud_leaves_alone_what_leads_to_the_first_while_that_runs(here: Here):
+    assert here.up().code == 0
+    files = [Path(here.env["OS_CLIENT_CONFIG_FILE"]), Path(here.env["KUBECONFIG"])]
+    before = [file.read_text() for file in files]
+    second = Here(here.folder)
+    second.data_dir = here.folder / "second"
+    try:
+        started = second.up()
+        assert (started.code, [file.read_text() for file in files]) == (0, before)
+        assert f"lead to the cloud in {here.data_dir}, which runs" in started.out
+        exported = dict(word.split("=", 1) for word in started.out.partition("export ")[2].splitlines()[0].split())
+        assert (
+            second.kubectl_ok("config", "view", KUBECONFIG=exported["KUBECONFIG"]).count(second.facts.kubernetes_url)
+            == 1
+        )
+        assert second.run("openstack", "project", "list", **exported).code == 0
+        assert f"lichen status --data-dir {second.data_dir}" in started.out
+        assert here.kubectl_ok("get", "--raw", "/readyz") == "ok"
+        here.down()
+        assert "which runs" not in second.up().out
+        assert second.facts.kubernetes_url in files[1].read_text()
+    finally:
+        second.down()
+
+
 def test_a_second_up_says_that_the_cloud_runs_and_a_second_down_that_it_does_not(here: Here):
     assert here.up().code == 0
     pid = here.facts.pid

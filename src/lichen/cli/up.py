@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lichen.cli.doctor import find_needs
-from lichen.cli.handover import hand_over
+from lichen.cli.handover import Handed, hand_over
 from lichen.cli.image import build_base_images
 from lichen.cli.output import CommandError, Steps
 from lichen.cli.reach import wait_until_up
@@ -47,26 +47,36 @@ def up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def print_access(cloud: LocalCloud, access: dict[str, Path], *, played: bool = False) -> None:
+def print_access(cloud: LocalCloud, access: Handed, *, played: bool = False) -> None:
+    where = f" --data-dir {cloud.data_dir}" if is_elsewhere(cloud) else ""
+    clouds = f" OS_CLIENT_CONFIG_FILE={access.clouds}" if access.beside else ""
     print(f"""
-  OpenStack    {cloud.openstack_url}    clouds.yaml: {access["clouds"]}  (clouds lichen, lichen-demo)
-  Kubernetes   {cloud.kubernetes_url}    kubeconfig:  {access["kubeconfig"]}  (context lichen)
-  Dashboard    {cloud.dashboard_url}    (names and passwords: lichen clouds)
-
+  OpenStack    {cloud.openstack_url}    clouds.yaml: {access.clouds}  (clouds lichen, lichen-demo)
+  Kubernetes   {cloud.kubernetes_url}    kubeconfig:  {access.kubeconfig}  (context lichen)
+  Dashboard    {cloud.dashboard_url}    (names and passwords: lichen clouds{where})
+{_beside(access)}
   Try:
-    export OS_CLOUD=lichen-demo KUBECONFIG={access["kubeconfig"]}
-    {_to_try(cloud, played)}
+    export OS_CLOUD=lichen-demo KUBECONFIG={access.kubeconfig}{clouds}
+    {_to_try(cloud, played, where)}
     kubectl get servers,pods,networks,ports -A
     kubectl get nodes -o wide
-    lichen status{f" --data-dir {cloud.data_dir}" if is_elsewhere(cloud) else ""}""")
+    lichen status{where}""")
 
 
-def _to_try(cloud: LocalCloud, played: bool) -> str:
+def _beside(access: Handed) -> str:
+    if not access.beside:
+        return ""
+    return f"""
+  The files of yours that are used by themselves lead to the cloud in {access.beside}, which runs, and are let be.
+"""
+
+
+def _to_try(cloud: LocalCloud, played: bool, where: str) -> str:
     """What makes something to look at, or shows it."""
     if played:
         return "openstack server list\n    openstack console log show web"
     if not cloud.simulate:
-        return "sudo lichen demo                 # a VM and two pods on one network, killed and healed"
+        return f"{f'sudo lichen demo{where}':<32} # a VM and two pods on one network, killed and healed"
     return """truncate -s 1M any.img           # simulated machines boot anything
     openstack image create --file any.img --disk-format raw --container-format bare any
     openstack server create --image any --flavor m1.tiny --network cluster --wait web
