@@ -49,8 +49,10 @@ async def _console(cloud: LocalCloud, name: str, namespace: str) -> None:
         server = the_one(found, Server.KIND, name, namespace)
         path = object_path(Server.KIND, name_of(server), namespace_of(server), "attach")
         async with remote.attach(caller, path) as channels:
-            print(f"Console of {name}: Enter for a prompt, Ctrl-] to leave.", file=sys.stderr)
             with _raw_terminal():
+                print(
+                    f"Console of {name}: Enter for a prompt, Ctrl-] to leave.", end="\r\n", file=sys.stderr, flush=True
+                )
                 await _talk(channels)
             print("\nThe console is closed.", file=sys.stderr)
 
