@@ -275,6 +275,12 @@ def test_an_ended_container_says_how(container: ContainerActual, reason: str):
     assert state(a_pod(restartPolicy="Never"), with_(container))["terminated"]["reason"] == reason
 
 
+def test_of_a_container_whose_start_nobody_saw_no_start_is_said():
+    container = ContainerActual("main", "Exited", finished_at=1000.0)
+    said = state(a_pod(restartPolicy="Never"), with_(container))["terminated"]
+    assert (said.get("startedAt"), said["finishedAt"]) == (None, "1970-01-01T00:16:40Z")
+
+
 def test_a_container_that_is_held_back_says_so_and_how_it_ended():
     found = status(a_pod(), with_(ended(code=2, attempt=3)))["containerStatuses"][0]
     assert found["state"] == {

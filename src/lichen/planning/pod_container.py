@@ -84,11 +84,14 @@ def _terminated(container: ContainerActual, engine: str) -> Object:
     state: Object = {
         "exitCode": container.exit_code,
         "reason": container.reason or ("Completed" if container.exit_code == 0 else "Error"),
-        "startedAt": rfc3339(container.started_at),
-        "finishedAt": rfc3339(container.finished_at),
         "containerID": f"{engine}://{container.id}",
     }
-    return {**state, "message": container.message} if container.message else state
+    maybe = {
+        "startedAt": rfc3339(container.started_at),
+        "finishedAt": rfc3339(container.finished_at),
+        "message": container.message,
+    }
+    return state | {name: value for name, value in maybe.items() if value}
 
 
 def _failed(failure: Failure, now: float) -> Object:
