@@ -133,6 +133,7 @@ async def test_the_config_drive_names_the_guest_keeps_its_keys_and_runs_user_dat
     assert "lichen-tiny: hostname www-1" in said
     assert "user-data says 42" in said
     assert "ssh-ed25519 AAAA me" in said
+    assert "lichen-tiny: ssh on port 22" in said
 
 
 async def test_qemu_runs_as_a_user_of_its_own_in_a_cgroup_of_its_own_with_its_secrets_out_of_sight(
