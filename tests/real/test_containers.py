@@ -450,6 +450,27 @@ class TestRunc(PodConformance, ImageConformance):
         assert not (machine.folder / "run").exists()
         await pods.cleanup()
 
+    @pytest.mark.parametrize("times", [1, 99])
+    async def test_cleaning_up_goes_on_though_containerd_refuses(
+        self, pods: ContainerdPods, machine: Machine, monkeypatch: pytest.MonkeyPatch, times: int
+    ) -> None:
+        remove, refused = pods.remove_sandbox, 0
+
+        async def refusing(uid: str, *, grace: float) -> None:
+            nonlocal refused
+            refused += 1
+            if refused <= times:
+                raise Temporary("failed to kill container: ttrpc: closed")
+            await remove(uid, grace=grace)
+
+        await self.started(pods)
+        monkeypatch.setattr(pods, "remove_sandbox", refusing)
+        await pods.cleanup()
+        assert refused == min(times + 1, 3)
+        assert leftovers.shims(pods.layout) == []
+        assert leftovers.mounts_below(machine.folder) == []
+        assert not any((base / machine.group).exists() for base in cgroups.hierarchies())
+
 
 class TestCrun(PodConformance):
     runtime = "crun"

@@ -70,7 +70,8 @@ def taps(cloud: Here) -> set[str]:
 def mounts(cloud: Here) -> str:
     loops = subprocess.run(["losetup", "-n", "-O", "BACK-FILE"], capture_output=True, text=True, check=True).stdout
     lines = (loops + Path("/proc/mounts").read_text()).splitlines()
-    return "\n".join(line for line in lines if str(cloud.data_dir / "volumes") in line or "/d/mounts/" in line)
+    mine = [str(cloud.data_dir / folder) for folder in ("volumes", "mounts")]
+    return "\n".join(line for line in lines if any(folder in line for folder in mine))
 
 
 def a_server(name: str) -> dict[str, Any]:

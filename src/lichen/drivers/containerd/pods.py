@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -24,6 +25,10 @@ from lichen.drivers.containerd.leftovers import sweep
 from lichen.drivers.containerd.logs import keep_rotating
 from lichen.drivers.containerd.netplug import Plug, PlugServer, Unplug
 from lichen.model.errors import Permanent, Temporary
+
+log = logging.getLogger(__name__)
+PUT_AWAY = 3
+"""Tries, before all of containerd goes."""
 
 
 class ContainerdPods:
@@ -292,10 +297,20 @@ class ContainerdPods:
 
     async def cleanup(self) -> None:
         for uid in await self.discover():
-            await self.remove_sandbox(uid, grace=0)
+            await self._put_away(uid)
         await self.close()
         await self.daemon.kill()
         await sweep(self.layout)
+
+    async def _put_away(self, uid: str) -> None:
+        """containerd refuses to stop what ends in the same moment; what it still refuses after that is swept away."""
+        for _ in range(PUT_AWAY):
+            try:
+                await self.remove_sandbox(uid, grace=0)
+                return
+            except Temporary as error:
+                log.warning("pod %s is not put away yet: %s", uid, error.message)
+                await asyncio.sleep(0.2)
 
     # --- what belongs to a pod ---
 
