@@ -14,6 +14,18 @@ def test_a_yaml_body_is_read_as_json_types() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (b' {"a": "yes", "b": 1e3, "c": ["x", null, true]}\n', {"a": "yes", "b": 1000.0, "c": ["x", None, True]}),
+        (b"{a: 'yes', b: 1, c: [x, null, true]}", {"a": "yes", "b": 1, "c": ["x", None, True]}),
+        (b'{"a": 1}\n# said in YAML', {"a": 1}),
+    ],
+)
+def test_json_may_be_sent_as_yaml_and_yamls_own_braces_are_not_taken_for_it(body: bytes, read: object) -> None:
+    assert decode_object(body, "application/apply-patch+yaml") == read
+
+
+@pytest.mark.parametrize(
     ("body", "media"),
     [
         (b"{", "application/json"),

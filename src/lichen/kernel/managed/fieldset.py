@@ -83,7 +83,7 @@ def from_wire(wire: Any) -> Set:
     for key, inner in wire.items():
         if key == SELF:
             out[SELF] = True
-        elif not _is_edge(key) or not isinstance(inner, dict):
+        elif not (key.startswith("f:") or _is_edge(key)) or not isinstance(inner, dict):
             raise ValueError(f"fieldsV1 has an unreadable path element {key[:64]!r}")
         else:
             out[key] = from_wire(inner) if inner else MEMBER
@@ -91,9 +91,10 @@ def from_wire(wire: Any) -> Set:
 
 
 def _is_edge(key: str) -> bool:
+    """Of those that are no field's name."""
     kind, rest = key[:2], key[2:]
     try:
-        return kind == "f:" or (kind == "i:" and rest.isdigit()) or (kind in _JSON and _JSON[kind](rest))
+        return (kind == "i:" and rest.isdigit()) or (kind in _JSON and _JSON[kind](rest))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 
