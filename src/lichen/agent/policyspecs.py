@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from lichen.drivers.base import FilterRule, GroupSpec
+from lichen.kinds.network.filters import PROTOCOLS
 from lichen.model.data import Object
 from lichen.model.meta import namespace_of, uid_of
 from lichen.model.selectors import LabelSelector, selector_of
 
-PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 NamedPort = tuple[str, str, int]
 """(name, protocol, number) of a port as a pod calls it."""
 Numbers = Mapping[tuple[str, str], Iterable[int]]
@@ -108,7 +108,7 @@ def _allowed(
 ) -> Iterable[FilterRule]:
     """The filters of one rule: each of its peers by each of its ports; none of a sort means all."""
     for port in allowed.get("ports") or [{}]:
-        protocol = PROTOCOLS[port.get("protocol") or "TCP"] if port else 0
+        protocol = PROTOCOLS[(port.get("protocol") or "TCP").lower()] if port else 0
         said = port.get("port")
         if isinstance(said, str):
             key = (said, port.get("protocol") or "TCP")

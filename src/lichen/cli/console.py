@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from lichen.cli.access import require_local
 from lichen.cli.explain import list_all, the_one
 from lichen.cli.output import CommandError
+from lichen.cli.owner import as_owner
 from lichen.client.channels import Channels
-from lichen.client.local import LocalCloud, read_credentials
+from lichen.client.local import LocalCloud
 from lichen.client.paths import object_path
-from lichen.client.remote import RemoteCloud
 from lichen.kinds.compute.server import Server
 from lichen.model.errors import ApiError
 from lichen.model.meta import name_of, namespace_of
-from lichen.model.state import Caller
 
 LEAVE = b"\x1d"
 """Ctrl-]: no guest needs it."""
@@ -42,13 +41,11 @@ def console(arguments: argparse.Namespace) -> int:
 
 
 async def _console(cloud: LocalCloud, name: str, namespace: str) -> None:
-    token = read_credentials(cloud).admin_token
-    caller = Caller(name="admin", token=token)
-    async with RemoteCloud(cloud.kubernetes_url, token=token, ca_file=cloud.ca_file) as remote:
-        found = await list_all(remote.acting(caller), Server.KIND, namespace or None)
+    async with as_owner(cloud) as remote:
+        found = await list_all(remote.state, Server.KIND, namespace or None)
         server = the_one(found, Server.KIND, name, namespace)
         path = object_path(Server.KIND, name_of(server), namespace_of(server), "attach")
-        async with remote.attach(caller, path) as channels:
+        async with remote.attach(path) as channels:
             with _raw_terminal():
                 print(
                     f"Console of {name}: Enter for a prompt, Ctrl-] to leave.", end="\r\n", file=sys.stderr, flush=True

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lichen.cli.output import CommandError
-from lichen.client.local import LocalCloud, find_local, read_credentials
-from lichen.client.remote import RemoteCloud
+from lichen.cli.owner import as_owner
+from lichen.client.local import LocalCloud, find_local
 from lichen.kinds.builtin import NAMESPACE
 from lichen.kinds.catalog import all_kinds
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
 from lichen.model.meta import annotations_of, is_deleting, name_of, namespace_of, uid_of
-from lichen.model.state import Caller, State
+from lichen.model.state import State
 from lichen.planning.causes import Line, World
 from lichen.planning.explain import explain as chain_of
 
@@ -46,8 +46,7 @@ def explain(arguments: argparse.Namespace) -> int:
     if cloud is None:
         raise CommandError("no cloud runs here: lichen up starts one")
     try:
-        token = read_credentials(cloud).admin_token
-        lines = asyncio.run(_explain(cloud, token, kind, name, arguments.namespace))
+        lines = asyncio.run(_explain(cloud, kind, name, arguments.namespace))
     except PermissionError:
         raise CommandError("only the cloud's owner may ask: run it with sudo") from None
     except (ApiError, OSError) as error:
@@ -106,12 +105,11 @@ def printed(lines: Iterable[Line]) -> Iterator[str]:
             yield f"mend: {line.mend}"
 
 
-async def _explain(cloud: LocalCloud, token: str, kind: Kind, name: str, namespace: str) -> list[Line]:
-    async with RemoteCloud(cloud.kubernetes_url, token=token, ca_file=cloud.ca_file) as remote:
-        state = remote.acting(Caller(name="admin", token=token))
+async def _explain(cloud: LocalCloud, kind: Kind, name: str, namespace: str) -> list[Line]:
+    async with as_owner(cloud) as remote:
         where = (namespace or None) if kind.namespaced else None
-        found = the_one(await list_all(state, kind, where), kind, name, namespace)
-        return chain_of(*await _around(state, kind, found))
+        found = the_one(await list_all(remote.state, kind, where), kind, name, namespace)
+        return chain_of(*await _around(remote.state, kind, found))
 
 
 async def _around(state: State, kind: Kind, obj: Object) -> tuple[Object, World]:

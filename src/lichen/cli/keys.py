@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 
 from lichen.cli.access import require_local
 from lichen.cli.output import CommandError
-from lichen.client.local import LocalCloud, read_credentials
-from lichen.client.remote import RemoteCloud
+from lichen.cli.owner import as_owner
+from lichen.client.local import LocalCloud
 from lichen.kinds.identity.signing_key import SigningKey
 from lichen.model.errors import ApiError
 from lichen.model.kind import new_object
 from lichen.model.meta import name_of
-from lichen.model.state import Caller, State
+from lichen.model.state import State
 
 
 def keys(arguments: argparse.Namespace) -> int:
@@ -60,6 +60,5 @@ def _run(arguments: argparse.Namespace, act: Callable[[State], Awaitable[str]]) 
 
 
 async def _acting(cloud: LocalCloud, act: Callable[[State], Awaitable[str]]) -> str:
-    token = read_credentials(cloud).admin_token
-    async with RemoteCloud(cloud.kubernetes_url, token=token, ca_file=cloud.ca_file) as remote:
-        return await act(remote.acting(Caller(name="admin", token=token)))
+    async with as_owner(cloud) as remote:
+        return await act(remote.state)

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lichen.cli.output import BOLD, DIM, GREEN, RED, YELLOW, CommandError, paint
+from lichen.cli.owner import as_owner
 from lichen.cli.processes import processes_of
 from lichen.cli.reach import is_answering
 from lichen.cli.troubles import Trouble, loud_lines, troubles_of
-from lichen.client.local import LocalCloud, find_local, is_elsewhere, read_credentials
+from lichen.client.local import LocalCloud, find_local, is_elsewhere
 from lichen.client.remote import RemoteCloud
 from lichen.kinds.builtin import NAMESPACE, NODE, POD
 from lichen.kinds.compute.server import Server
@@ -28,7 +29,6 @@ from lichen.model.errors import ApiError
 from lichen.model.kind import Kind
 from lichen.model.meta import annotations_of, find_condition, is_deleting, labels_of, name_of
 from lichen.model.quantity import whole
-from lichen.model.state import Caller
 
 TROUBLED: tuple[Kind, ...] = (
     NODE, Server.KIND, POD, Volume.KIND, VolumeAttachment.KIND, VolumeSnapshot.KIND, Image.KIND, NAMESPACE,
@@ -103,19 +103,18 @@ def _print_log(cloud: LocalCloud) -> None:
 def _read(cloud: LocalCloud) -> Objects | None:
     """What the cloud has; None if only its owner may know. CommandError: it does not say."""
     try:
-        token = read_credentials(cloud).admin_token
+        owner = as_owner(cloud)
     except PermissionError:
         return None
     try:
-        return asyncio.run(_list_all(cloud, token))
+        return asyncio.run(_list_all(owner))
     except (ApiError, OSError) as error:
         raise CommandError(f"the cloud does not say what it runs: {error}") from None
 
 
-async def _list_all(cloud: LocalCloud, token: str) -> Objects:
-    async with RemoteCloud(cloud.kubernetes_url, token=token, ca_file=cloud.ca_file) as remote:
-        state = remote.acting(Caller(name="admin", token=token))
-        pages = await asyncio.gather(*(state.list(kind) for kind in SHOWN))
+async def _list_all(owner: RemoteCloud) -> Objects:
+    async with owner:
+        pages = await asyncio.gather(*(owner.state.list(kind) for kind in SHOWN))
     return {kind: list(page.items) for kind, page in zip(SHOWN, pages, strict=True)}
 
 

@@ -61,7 +61,7 @@ class RemoteCloud:
         if tls is None and base_url.startswith("https://"):
             tls = tls_context(ca_file)
         self._transport = Transport(base_url, tls=tls, patience=patience, proof=proof)
-        self._token = TokenFile(token_file) if token_file is not None else lambda: token
+        self._token: Callable[[], str] = TokenFile(token_file) if token_file is not None else lambda: token
 
     @property
     def state(self) -> RemoteState:
@@ -86,9 +86,10 @@ class RemoteCloud:
             raise NotFound(f"{path!r} is not a path")
         return (await self._transport.request("GET", path, token=caller.token, accept="*/*")).body
 
-    def attach(self, caller: Caller, path: str) -> AbstractAsyncContextManager[Channels]:
-        """The streams behind `path`, an exec or attach subresource with its query. ApiError."""
-        return self._transport.channels(path, token=caller.token)
+    def attach(self, path: str) -> AbstractAsyncContextManager[Channels]:
+        """The streams behind `path`, an exec or attach subresource with its query, by this cloud's own credential.
+        ApiError."""
+        return self._transport.channels(path, token=self._token())
 
     async def close(self) -> None:
         await self._transport.close()
