@@ -111,3 +111,27 @@ def test_a_server_shows_the_addresses_of_its_ports_by_network_name():
             "type": "fixed",
         }
     ]
+
+
+def test_a_port_says_what_network_policies_know_a_pod_by():
+    ports = [{"containerPort": 8080, "name": "http"}, {"containerPort": 9}]
+    sidecar = {"restartPolicy": "Always", "ports": [{"containerPort": 53, "name": "dns", "protocol": "UDP"}]}
+    pod = a_pod(containers=[{"ports": ports}], initContainers=[sidecar, {"ports": [{"name": "x", "containerPort": 1}]}])
+    pod["metadata"]["labels"] = {"app": "web"}
+    (step,) = plan_pod_port(pod, None, None)
+    assert isinstance(step, Create)
+    assert step.object["spec"]["podLabels"] == {"app": "web"}
+    assert step.object["spec"]["podPorts"] == [
+        {"name": "http", "protocol": "TCP", "port": 8080},
+        {"name": "dns", "protocol": "UDP", "port": 53},
+    ]
+
+
+def test_a_port_follows_its_pods_labels_and_forgets_those_that_are_gone():
+    pod = a_pod()
+    pod["metadata"]["labels"] = {"app": "web", "new": "1"}
+    port = a_port(podLabels={"app": "db", "old": "1"})
+    changed = {"podLabels": {"app": "web", "new": "1", "old": None}}
+    assert plan_pod_port(pod, None, port) == [Patch(PORT, "pod-web", "shop", {"spec": changed})]
+    assert plan_pod_port(a_pod(), None, port) == [Patch(PORT, "pod-web", "shop", {"spec": {"podLabels": None}})]
+    assert plan_pod_port(a_pod(), None, a_port()) == []
