@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events: counted up when they are the same, gone after an hour."""
+"""Events: counted up when they are the same."""
 
 from __future__ import annotations
 
 import asyncio
 
 from lichen.kinds.builtin import EVENT, NODE, POD
-from lichen.model.kind import new_object
-from lichen.runtime.clock import ManualClock
 from lichen.runtime.events import Recorder
 from tests.controllers.world import Cloud, a_cloud
 
@@ -77,14 +75,3 @@ async def test_an_event_about_what_has_no_namespace_lies_in_default():
         (event,) = await cloud.until_all(EVENT, bool, namespace="default")
         task.cancel()
         assert event["involvedObject"]["kind"] == "Node"
-
-
-async def test_an_event_goes_an_hour_after_it_was_last_seen():
-    clock = ManualClock()
-    async with a_cloud(nodes=1, clock=clock) as cloud:
-        await cloud.state.create(POD, new_object(POD, "one", "demo", {"containers": [{"name": "c", "image": "i:v1"}]}))
-        await cloud.until_all(EVENT, lambda found: [e for e in found if e["reason"] == "Scheduled"])
-        await clock.run(3590)
-        assert [e for e in await cloud.all(EVENT) if e["reason"] == "Scheduled"]
-        await clock.run(20)
-        await cloud.until_all(EVENT, lambda found: not [e for e in found if e["reason"] == "Scheduled"])

@@ -11,7 +11,6 @@ from lichen.controllers.cron_job import CronJobController
 from lichen.controllers.daemon_set import DaemonSetController
 from lichen.controllers.deployment import DeploymentController
 from lichen.controllers.disruption import DisruptionController
-from lichen.controllers.event import EventController
 from lichen.controllers.floating_ip import FloatingIPController
 from lichen.controllers.job import JobController
 from lichen.controllers.namespace import NamespaceController
@@ -47,7 +46,6 @@ RECONCILERS: tuple[type[Reconciler], ...] = (
     CronJobController,
     DisruptionController,
     NodeController,
-    EventController,
     VolumeController,
     AttachmentController,
     ClaimController,

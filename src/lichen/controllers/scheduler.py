@@ -234,7 +234,9 @@ class Scheduler:
         elif self.columns.set_node(node):
             self._retry()
 
-    def _pod_changed(self, type_: EventType, pod: Object, _old: Object | None) -> None:
+    def _pod_changed(self, type_: EventType, pod: Object, old: Object | None) -> None:
+        if type_ == EventType.MODIFIED and old is not None and _as_wanted(pod) == _as_wanted(old):
+            return  # its node told of it, as often as it likes
         spec = pod["spec"]
         gone = type_ == EventType.DELETED or has_ended(pod)
         wants = spec.get("schedulerName", SCHEDULER) == SCHEDULER and not spec.get("schedulingGates")
@@ -277,3 +279,10 @@ class Scheduler:
             self.waiting.update(self.refused)
             self.refused.clear()
             self._wake.set()
+
+
+def _as_wanted(pod: Object) -> tuple[object, ...]:
+    """All of a pod that a placement depends on."""
+    metadata = pod["metadata"]
+    owned = metadata.get("uid"), metadata.get("labels"), metadata.get("ownerReferences")
+    return *owned, is_deleting(pod), has_ended(pod), pod["spec"]

@@ -12,6 +12,7 @@ import msgspec
 from lichen.client.local import Credentials, write_private
 from lichen.daemon.settings import Settings
 from lichen.kernel.collector import Collector
+from lichen.kernel.expiry import Expiry
 from lichen.kernel.identity.identity import Identity
 from lichen.kernel.identity.keyring import LONGEST_TOKEN
 from lichen.kernel.identity.keys import Keys
@@ -49,10 +50,11 @@ class Core:
     kernel: Kernel
 
     async def run(self) -> None:
-        """Collect garbage and renew the processes' credentials until cancelled."""
+        """Collect garbage, let events go in time and renew the processes' credentials until cancelled."""
         session = self.kernel.acting(SYSTEM)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Collector(session, self.kernel.catalog).run())
+            tasks.create_task(Expiry(session, self.kernel.clock).run())
             tasks.create_task(self._renew())
 
     async def close(self) -> None:

@@ -42,6 +42,8 @@ class RawState(State, Protocol):
 
     async def list_raw(self, kind: Kind, namespace: str | None = None) -> Any: ...
 
+    async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes: ...
+
 
 class Collector:
     """Follows every stored kind; deletes what has lost its owners."""

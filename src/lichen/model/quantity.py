@@ -59,11 +59,13 @@ def _with_exponent(value: Fraction) -> str:
     return f"{value / Fraction(10) ** power}" + (f"e{power}" if power else "")
 
 
+@lru_cache(4096)
 def millis(text: str) -> int:
     """Thousandths, rounded up: what CPU is counted in."""
     return ceil(parse(text) * 1000)
 
 
+@lru_cache(4096)
 def whole(text: str) -> int:
     """Whole units, rounded up: bytes, counts."""
     return ceil(parse(text))

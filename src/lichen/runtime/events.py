@@ -103,7 +103,7 @@ class Recorder:
 
     def _event(self, about: Object, reason: str, message: str, kind: str) -> Object:
         namespace = namespace_of(about) or "default"
-        now = self._clock.now()
+        now = rfc3339(self._clock.now())
         source = {"component": self._component, **({"host": self._host} if self._host else {})}
         involved = {
             "apiVersion": about.get("apiVersion", ""),
@@ -122,8 +122,8 @@ class Recorder:
             "reason": reason,
             "message": message,
             "source": source,
-            "firstTimestamp": rfc3339(now),
-            "lastTimestamp": rfc3339(now),
+            "firstTimestamp": now,
+            "lastTimestamp": now,
             "count": 1,
             "type": kind,
             "reportingComponent": self._component,

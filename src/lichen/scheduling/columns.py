@@ -57,6 +57,8 @@ class Columns:
         self._waiting: dict[str, dict[tuple[str, str, str], Request]] = {}
         self._groups: dict[str, Ints] = {}
         self._shy: set[tuple[str, str, str]] = set()
+        self._unloved: set[str] = set()
+        """Nodes with a taint that workloads would rather not be given to."""
         self._priorities: Counter[int] = Counter()
 
     def __len__(self) -> int:
@@ -88,6 +90,9 @@ class Columns:
         if changed:
             self._nodes[row] = fresh
             self._verdicts.clear()
+            self._unloved.discard(name)
+            if any(taint.get("effect") == "PreferNoSchedule" for taint in fresh.taints):
+                self._unloved.add(name)
         for key, request in self._waiting.pop(name, {}).items():
             self._occupy(row, key, request)
         return changed or bool((room != self._capacity[:, row]).any())
@@ -100,6 +105,7 @@ class Columns:
         for key in lost:
             self.release(key)
         self._nodes[row] = None
+        self._unloved.discard(name)
         self._ready[row] = False
         self._capacity[:, row] = 0
         self._verdicts.clear()
@@ -287,7 +293,7 @@ class Columns:
         for spread in request.spread:
             if not spread.hard:
                 score -= SPREAD * _scaled(self._crowd(spread.term, request.key))
-        if any(taint.get("effect") == "PreferNoSchedule" for node in self._nodes if node for taint in node.taints):
+        if self._unloved:
             score -= TAINT * _scaled(self._per_node(lambda node: unwelcome(request.rules, node.taints)))
         if request.wishes is not None:
             score += WISH * _scaled(self._wished(request.wishes, request.key))
