@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from lichen.kernel.cel.formats import add_formats
 from lichen.kernel.patterns import Pattern, compiled_pattern
 from lichen.model.quantity import parse
 
@@ -70,6 +71,8 @@ def functions(cel: Any, may: May | None) -> list[Any]:
     add("sets.contains", [dyn, dyn], flag, lambda a, b: all(item in a for item in b), member=False)
     add("sets.intersects", [dyn, dyn], flag, lambda a, b: any(item in a for item in b), member=False)
     add("sets.equivalent", [dyn, dyn], flag, _equivalent, member=False)
+    add("ip.isCanonical", [text], flag, lambda value: _ip(value)["ip"] == value, member=False)
+    add_formats(add, cel)
     _add_authorizer(add, dyn, text, flag, may)
     return [cel.FunctionDecl(name, overloads) for name, overloads in made.items()]
 
@@ -167,12 +170,14 @@ def _tagged(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Value:
 
 
 def _ip(text: str) -> Value:
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
     return _tagged(ipaddress.ip_address(text))
 
 
 def _cidr(text: str) -> Value:
-    if "/" not in text:
-        raise ValueError(f"{text!r} has no prefix")
+    if "/" not in text or "%" in text:
+        raise ValueError(f"{text!r} has no prefix, or a zone")
     return {"cidr": str(ipaddress.ip_interface(text))}
 
 

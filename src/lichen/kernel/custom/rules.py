@@ -21,7 +21,7 @@ Convert = Callable[[Any], Any]
 
 VALIDATIONS = "x-kubernetes-validations"
 LANGUAGE = Language(("self", "oldSelf", "replaces"))
-_ELSEWHERE = re.compile(r"undeclared reference to '(?:\w+\.)?(transform\w+|format|sort\w*|isCanonical|range|flatten)'")
+_ELSEWHERE = re.compile(r"undeclared reference to '(?:\w+\.)?(transform\w+|format|sort\w*|range|flatten)'")
 """Functions that upstream has and the library has not."""
 _KEYWORDS = frozenset(
     (
