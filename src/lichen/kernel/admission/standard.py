@@ -9,6 +9,7 @@ from lichen.kernel.admission.attachments import Attachments, ServerVolumes
 from lichen.kernel.admission.claims import Claims
 from lichen.kernel.admission.compute import Keypairs, Servers
 from lichen.kernel.admission.floatingips import FloatingIPs
+from lichen.kernel.admission.idle import Idle
 from lichen.kernel.admission.ids import Ids
 from lichen.kernel.admission.images import Captured
 from lichen.kernel.admission.imageshares import ImageMembers, ImageShares
@@ -73,5 +74,6 @@ def standard_plugins() -> list[Plugin]:
         Pods(),
         LimitRanges(),
         Quotas(),
+        Idle(),
         Traced(),
     ]
