@@ -6,7 +6,7 @@ GET /usage                      what the node and its pods use, a `Measured`
 GET /pods/{namespace}/{name}/{container}/log?follow&previous&timestamps&tailLines&limitBytes&sinceSeconds&sinceTime
 WS  /pods/{namespace}/{name}/{container}/exec?command=…&stdin&stdout&stderr&tty
 WS  /pods/{namespace}/{name}/{container}/attach
-WS  /pods/{namespace}/{name}/portforward
+WS  /pods/{namespace}/{name}/portforward?ports=…
 GET /servers/{namespace}/{name}/log?tail=&follow
 WS  /servers/{namespace}/{name}/attach
 """
@@ -22,6 +22,8 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from lichen.agent.consoles import follow_console
+from lichen.agent.forwarded_channels import PROTOCOL as CHANNELS
+from lichen.agent.forwarded_channels import ChannelForwarder, ports_of
 from lichen.agent.forwarding import PROTOCOL, Forwarder
 from lichen.agent.logs import LogOptions, read_log
 from lichen.agent.pods import Pods
@@ -93,7 +95,7 @@ class NodeApp:
     async def _socket(self, scope: Scope, parts: list[str], query: Query, receive: Receive, send: Send) -> None:
         self._check(scope)
         if len(parts) == 4 and parts[0] == "pods" and parts[3] == "portforward":
-            await self._forward(scope, parts[1], parts[2], receive, send)
+            await self._forward(scope, parts[1], parts[2], query, receive, send)
             return
         protocol = protocol_of(list(scope.get("subprotocols") or []))
         if protocol is None:
@@ -146,15 +148,23 @@ class NodeApp:
         run = await driver.exec(uid_of(pod), state.name, command, tty=tty, stdin=_flag(query, "stdin"))
         return partial(serve_exec, run, stdout=stdout, stderr=stderr and not tty)
 
-    async def _forward(self, scope: Scope, namespace: str, name: str, receive: Receive, send: Send) -> None:
-        if PROTOCOL not in (scope.get("subprotocols") or ()):
-            raise BadRequest(f"the WebSocket must offer {PROTOCOL}")
+    async def _forward(
+        self, scope: Scope, namespace: str, name: str, query: Query, receive: Receive, send: Send
+    ) -> None:
+        offered = [each for each in scope.get("subprotocols") or () if each in (PROTOCOL, CHANNELS)]
+        if not offered:
+            raise BadRequest(f"the WebSocket must offer {PROTOCOL} or {CHANNELS}")
+        ports = ports_of(query.get("ports") or []) if offered[0] == CHANNELS else []
         pod, driver = self._pod(namespace, name)
         if not isinstance(driver, Dialable):
             raise BadRequest(f"ports of pod {name} cannot be forwarded: its runtime cannot connect to them")
         await receive()
-        await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-        await Forwarder(partial(driver.dial, uid_of(pod)), receive, send).run()
+        await send({"type": "websocket.accept", "subprotocol": offered[0]})
+        dial = partial(driver.dial, uid_of(pod))
+        if offered[0] == CHANNELS:
+            await ChannelForwarder(ports, dial, receive, send).run()
+        else:
+            await Forwarder(dial, receive, send).run()
 
     async def _log(self, namespace: str, name: str, container: str, query: Query, receive: Receive, send: Send) -> None:
         options = LogOptions.of({key: values[-1] for key, values in query.items()}, self._clock.now())

@@ -47,13 +47,13 @@ async def stream(request: Request, session: Session, target: Target, node_app: N
         app = await node_app(node)
         await app(_scope(request.scope, path, query), request.receive, _counted(request))
     else:
-        await _over_websocket(request, node_app, node, _scope(request.scope, path, query))
+        await _over_websocket(request, target, node_app, node, _scope(request.scope, path, query))
 
 
-async def _over_websocket(request: Request, node_app: NodeApp, node: str, scope: Scope) -> None:
+async def _over_websocket(request: Request, target: Target, node_app: NodeApp, node: str, scope: Scope) -> None:
     """From here on every failure is told on the socket, if the client knows how to hear it."""
     send = _counted(request)
-    if not speaks_channels(scope):
+    if target.subresource == "portforward" or not speaks_channels(scope):  # its channels are the ports' own
         await (await node_app(node))(scope, request.receive, send)
         return
     try:
