@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from lichen.drivers.base import ContainerPhase, ContainerSpec
-from lichen.drivers.process import ProcessPods
 from lichen.drivers.process.orders import read_started
 from lichen.drivers.process.places import Places
+from lichen.drivers.process.pods import ProcessPods
+from lichen.drivers.process.watch import connected, followed
 from lichen.model.errors import Permanent, Temporary
+from tests.conformance.hosts import a_host
 from tests.conformance.pods import PodConformance, Reopened, container_of, finished, listening, log_of, until_exited
 
 
@@ -25,9 +27,10 @@ class TestProcessPods(PodConformance):
     @pytest.fixture
     async def pods(self, tmp_path: Path) -> AsyncIterator[ProcessPods]:
         tmp_path.chmod(0o755)
-        driver = ProcessPods(tmp_path / "process", uid=os.getuid(), gid=os.getgid(), cgroup="")
-        yield driver
-        await driver.cleanup()
+        with a_host(tmp_path / "host") as host:
+            driver = ProcessPods(tmp_path / "process", host, uid=os.getuid(), gid=os.getgid(), cgroup="")
+            yield driver
+            await driver.cleanup()
 
     @pytest.fixture
     async def reopened(self, pods: ProcessPods, tmp_path: Path) -> AsyncIterator[Reopened]:
@@ -35,7 +38,9 @@ class TestProcessPods(PodConformance):
 
         async def reopen() -> ProcessPods:
             await pods.close()
-            made.append(ProcessPods(tmp_path / "process", uid=os.getuid(), gid=os.getgid(), cgroup=""))
+            made.append(
+                ProcessPods(tmp_path / "process", tmp_path / "host", uid=os.getuid(), gid=os.getgid(), cgroup="")
+            )
             return made[0]
 
         yield reopen
@@ -52,12 +57,12 @@ class TestProcessPods(PodConformance):
             state = await container_of(pods, pod)
         assert (state.phase, state.exit_code) == (ContainerPhase.EXITED, 137)
 
-    async def test_a_process_dies_with_its_supervisor(self, pods: ProcessPods, tmp_path: Path) -> None:
+    async def test_a_process_dies_with_its_host(self, pods: ProcessPods, tmp_path: Path) -> None:
         async with listening(pods) as told:
             pod = await self.started(pods)
             started = read_started(Places(tmp_path / "process").attempt(pod.uid, "main", 0))
             assert started is not None
-            os.kill(started.shim.pid, signal.SIGKILL)
+            os.kill(started.host.pid, signal.SIGKILL)
             await told(pod.uid)
         assert (await until_exited(pods, pod)).exit_code == 137
         assert not started.process.alive()
@@ -71,7 +76,7 @@ class TestProcessPods(PodConformance):
 
     async def test_a_container_inherits_its_listening_socket(self, pods: ProcessPods, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            driver = ProcessPods(tmp_path / "listen", uid=os.getuid(), gid=os.getgid(), cgroup="",
+            driver = ProcessPods(tmp_path / "listen", tmp_path / "host", uid=os.getuid(), gid=os.getgid(), cgroup="",
                                  sockets={"api": server.fileno()})  # fmt: skip
             pod = self.a_pod()
             await driver.start_sandbox(pod)
@@ -122,3 +127,37 @@ class TestProcessPods(PodConformance):
     async def test_no_new_privileges_can_be_had(self, pods: ProcessPods) -> None:
         pod = await self.started(pods, self.a_container("grep NoNewPrivs /proc/self/status; exec sleep 1000"))
         assert await log_of(pods, pod) == ["stdout NoNewPrivs:\t1"]
+
+    async def test_a_command_is_given_nothing_of_the_hosts_open_files(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods, self.a_container("ls /proc/$$/fd; exec sleep 1000"))
+        assert await log_of(pods, pod, lines=3) == ["stdout 0", "stdout 1", "stdout 2"]
+
+    async def test_without_a_host_nothing_is_started_and_it_is_tried_again(self, pods: ProcessPods, tmp_path: Path):
+        driver = ProcessPods(tmp_path / "alone", tmp_path / "nobody", uid=os.getuid(), gid=os.getgid(), cgroup="")
+        pod = self.a_pod()
+        await driver.start_sandbox(pod)
+        with pytest.raises(Temporary, match="host of processes"):
+            await driver.start_container(pod, self.a_container(), attempt=0)
+        found = (await driver.discover())[pod.uid]
+        assert found.containers == ()
+
+    async def test_the_host_hears_nobody_but_its_own_user(self, pods: ProcessPods, tmp_path: Path) -> None:
+        assert (tmp_path / "host").stat().st_mode & 0o777 == 0o600
+        with followed(tmp_path / "host", tmp_path / "unknown") as connection:
+            connection.settimeout(5)
+            assert connection.recv(10) == b""
+
+    async def test_nonsense_at_the_hosts_socket_harms_nobody(self, pods: ProcessPods, tmp_path: Path) -> None:
+        pod = await self.started(pods)
+        for words in (b"start", b"follow", b"\xff\xfe", b"x" * 5000):
+            with connected(tmp_path / "host") as connection:
+                connection.settimeout(5)
+                connection.send(words)
+                assert connection.recv(10) == b""
+        with connected(tmp_path / "host") as connection, (tmp_path / "order").open("w+b") as order:
+            order.write(b"no order")
+            order.flush()
+            socket.send_fds(connection, [b"start"], [order.fileno()])
+            connection.settimeout(5)
+            assert connection.recv(10) == b""
+        assert (await container_of(pods, pod)).phase is ContainerPhase.RUNNING

@@ -23,8 +23,9 @@ from lichen.drivers.base import ContainerPhase, ContainerSpec, Mount, PodSpec, P
 from lichen.drivers.containerd import ContainerdPods, leftovers, logs, rpc
 from lichen.drivers.containerd.busybox import build_busybox
 from lichen.drivers.containerd.daemon import listener
-from lichen.drivers.process import ProcessPods
+from lichen.drivers.process.pods import ProcessPods
 from lichen.model.errors import Permanent, Temporary
+from tests.conformance.hosts import a_host
 from tests.conformance.pods import (
     ImageConformance,
     PodConformance,
@@ -67,10 +68,10 @@ PROCESS_AGENT = """
 import asyncio, sys
 from pathlib import Path
 from lichen.drivers.base import ContainerSpec, PodSpec
-from lichen.drivers.process import ProcessPods
+from lichen.drivers.process.pods import ProcessPods
 
-async def main(folder, group, uid):
-    pods = ProcessPods(Path(folder), cgroup=group)
+async def main(folder, host, group, uid):
+    pods = ProcessPods(Path(folder), Path(host), cgroup=group)
     pod = PodSpec(uid, "conformance", "orphan", runtime="process")
     await pods.start_sandbox(pod)
     ticker = ContainerSpec("main", "x", command=("sh", "-c", "while sleep 0.05; do echo tick; done"))
@@ -496,18 +497,20 @@ class TestProcessesInGroups(PodConformance):
 
     @pytest.fixture
     async def pods(self, machine: Machine) -> AsyncIterator[Any]:
-        driver = ProcessPods(machine.folder / "process", cgroup=f"{machine.group}/process")
-        yield driver
-        await driver.cleanup()
+        with a_host(machine.folder / "host") as host:
+            driver = ProcessPods(machine.folder / "process", host, cgroup=f"{machine.group}/process")
+            yield driver
+            await driver.cleanup()
         await cgroups.remove(machine.group)
 
     @pytest.fixture
     async def reopened(self, pods: ProcessPods, machine: Machine) -> AsyncIterator[Reopened]:
         made: list[ProcessPods] = []
+        group = f"{machine.group}/process"
 
         async def reopen() -> ProcessPods:
             await pods.close()
-            made.append(ProcessPods(machine.folder / "process", cgroup=f"{machine.group}/process"))
+            made.append(ProcessPods(machine.folder / "process", machine.folder / "host", cgroup=group))
             return made[0]
 
         yield reopen
@@ -555,7 +558,8 @@ class TestProcessesInGroups(PodConformance):
     async def test_processes_outlive_a_killed_agent(self, pods: ProcessPods, machine: Machine) -> None:
         pod = self.a_pod()
         agent = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROCESS_AGENT, str(machine.folder / "process"), f"{machine.group}/process", pod.uid,
+            sys.executable, "-c", PROCESS_AGENT,
+            str(machine.folder / "process"), str(machine.folder / "host"), f"{machine.group}/process", pod.uid,
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert agent.stdout is not None

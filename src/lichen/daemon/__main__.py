@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -24,7 +23,6 @@ def main() -> int:
     if arguments.role != "supervisor":
         # What these load stays: the collector need not look through it until `life` has set it apart.
         gc.disable()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
     set_up_logging(arguments.role)
     if arguments.role == "start":
         return _start(arguments)

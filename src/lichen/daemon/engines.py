@@ -75,6 +75,7 @@ def make_engines(
         ),
         processes=ProcessPods(
             settings.data_dir / "processes",
+            settings.processes_socket,
             uid=account.pw_uid,
             gid=account.pw_gid,
             sockets=sockets,

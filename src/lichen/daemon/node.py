@@ -30,7 +30,6 @@ def run(settings: Settings) -> int:
     async def main(stopped: asyncio.Event) -> None:
         accelerator = await find_accelerator(settings)
         openstack = inherited("openstack")
-        openstack.set_inheritable(True)
         agent: Agent
 
         async def plug(pod_uid: str, netns: str) -> PortSpec | None:

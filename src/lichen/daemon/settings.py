@@ -105,6 +105,11 @@ class Settings:
         return Path("/run/lichen") if self.data_dir == REAL_DATA_DIR else self.data_dir / "run"
 
     @property
+    def processes_socket(self) -> Path:
+        """Where the host of processes answers."""
+        return self.run_dir / "processes.sock"
+
+    @property
     def metrics_dir(self) -> Path:
         """The sockets on which the cloud's processes tell the kernel their metrics."""
         return self.run_dir / "metrics"

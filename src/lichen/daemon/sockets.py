@@ -41,4 +41,5 @@ def inherited(name: str, variable: str = SOCKETS_VARIABLE) -> socket.socket:
     """The listening socket that the supervisor passed on under `name`. KeyError: it passed none."""
     pairs = (entry.partition("=") for entry in os.environ.get(variable, "").split(",") if entry)
     numbers = {key: int(number) for key, _, number in pairs}
+    os.set_inheritable(numbers[name], False)  # who is to have it, too, is given it
     return socket.socket(fileno=numbers[name])

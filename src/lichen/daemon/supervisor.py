@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor: owns the listening sockets, starts the cloud's processes and starts them again when they end.
+"""The supervisor: owns the listening sockets, starts the cloud's processes and starts them again when they end. It is
+also the host of the pods of class `process`, which outlive the node's agent with it.
 
 It does nothing else and imports nothing heavy, so that it has no reason to end itself. Because the sockets are its
 own, connections to a child that restarts wait in the backlog instead of being refused.
@@ -25,6 +26,7 @@ from lichen.daemon import rotation
 from lichen.daemon.interpreter import own_python
 from lichen.daemon.settings import Settings
 from lichen.daemon.sockets import LISTENERS, SOCKETS_VARIABLE, inherited
+from lichen.drivers.process.host import Host
 from lichen.model.metrics import STARTS
 from lichen.runtime.scrape import showing_metrics
 
@@ -33,8 +35,6 @@ log = logging.getLogger("lichen.supervisor")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 STEADY_SECONDS = 10.0
 STOP_SECONDS = 15.0
-_SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
-"""Waited for, not handled; what is started lets them in again when it is ready for them."""
 
 
 @dataclass(slots=True)
@@ -82,26 +82,40 @@ def write_cloud_file(settings: Settings) -> None:
 
 def supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
     """Run the children until SIGTERM or SIGINT; then stop them, the kernel last."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    host = Host(settings.processes_socket)
+    received = _signals(host)
     with showing_metrics(settings.metrics_dir, "supervisor"):
-        _supervise(settings, sockets)
+        _supervise(settings, sockets, host, received)
 
 
-def _supervise(settings: Settings, sockets: Mapping[str, socket.socket]) -> None:
+def _signals(host: Host) -> set[int]:
+    """What is received from now on, and wakes the host."""
+    received: set[int] = set()
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    signal.set_wakeup_fd(theirs.detach(), warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    host.also(ours.fileno(), lambda: received.update(ours.recv(4096)))
+    return received
+
+
+def _supervise(settings: Settings, sockets: Mapping[str, socket.socket], host: Host, received: set[int]) -> None:
     children = [Child(role, settings.user if drops else "", names) for role, drops, names in CHILDREN]
-    while True:
+    while not received & {signal.SIGTERM, signal.SIGINT}:
         now = time.monotonic()
         for child in children:
+            _reap(child)
             if child.process is None and child.due <= now:
                 _start(child, settings, sockets)
         rotation.keep_small(settings.log_dir)
         waits = [child.due - now for child in children if child.process is None]
-        received = signal.sigtimedwait(_SIGNALS, max(min([*waits, rotation.EVERY]), 0.0))
-        if received is not None and received.si_signo != signal.SIGCHLD:
-            break
-        for child in children:
-            _reap(child)
-    for child in reversed(children):
+        host.wait(max(min([*waits, rotation.EVERY]), 0.0))
+    for child in children[-1:]:
+        _stop(child)  # the agent, which would start again what the host ends
+    host.stop(STOP_SECONDS)
+    for child in reversed(children[:-1]):
         _stop(child)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a supervisor is told, and what it leaves behind to be found."""
+"""What the host of processes is told, and what it leaves behind to be found."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TypedDict
 
 
 class Order(TypedDict):
-    """One process to run. cgroup, own_cgroup: folders of the process's and of its supervisor's control group.
+    """One process to run. cgroup: folders of its control group.
 
     mounts: host's path, where the process sees it too, whether it may only be read.
-    socket: the descriptor of the listening socket named `listen`, if that is not "".
+    listen: what the listening socket that comes with it is called; "" for none.
     """
 
     folder: str
@@ -26,9 +26,7 @@ class Order(TypedDict):
     gid: int
     mounts: list[tuple[str, str, bool]]
     listen: str
-    socket: int
     cgroup: list[str]
-    own_cgroup: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +54,16 @@ class Process:
         return -1
 
 
+def process_of(pid: int) -> Process:
+    """One that runs, or has not been reaped. OSError."""
+    return Process(pid, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt's processes and when it began, in unix seconds."""
+    """An attempt's process, the host that keeps it, and when it began, in unix seconds."""
 
-    shim: Process
+    host: Process
     process: Process
     at: float
 
@@ -74,17 +77,33 @@ class Ended:
     reason: str = ""
 
 
+def write_started(folder: Path, started: Started) -> None:
+    host, process = started.host, started.process
+    _write_whole(folder / "started", f"{host.pid} {host.started} {process.pid} {process.started} {started.at}")
+
+
+def write_ended(folder: Path, ended: Ended) -> None:
+    _write_whole(folder / "ended", f"{ended.code} {ended.at} {ended.reason}")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A reader sees all of it or nothing."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
 def read_started(folder: Path) -> Started | None:
     """None: it has not started, or never did."""
     try:
-        shim, shim_started, pid, started, at = (folder / "started").read_text().split()
+        host, host_started, pid, started, at = (folder / "started").read_text().split()
     except OSError:
         return None
-    return Started(Process(int(shim), shim_started), Process(int(pid), started), float(at))
+    return Started(Process(int(host), host_started), Process(int(pid), started), float(at))
 
 
 def read_ended(folder: Path) -> Ended | None:
-    """None: it still runs, or its supervisor was killed."""
+    """None: it still runs, or its host was killed."""
     try:
         code, at, reason = (folder / "ended").read_text().split(" ", 2)
     except OSError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from lichen.drivers.base import ContainerPhase, ContainerState, PodSpec, PodState
 from lichen.drivers.process.orders import read_ended, read_started
 
-LOST = 137  # the exit code of a process whose supervisor was killed: it is killed with it
+LOST = 137  # the exit code of a process whose host was killed: it is killed with it
 
 
 @cache
@@ -80,8 +80,8 @@ class Places:
         folder = self.attempt(uid, name, attempt)
         image = (folder / "image").read_text()
         started = read_started(folder)
-        # In this order: a supervisor that is gone has recorded the end before.
-        running = started is not None and (started.shim.alive() or started.process.alive())
+        # In this order: what is gone has been recorded before.
+        running = started is not None and (started.host.alive() or started.process.alive())
         ended = read_ended(folder)
         phase = ContainerPhase.RUNNING if running and ended is None else ContainerPhase.EXITED
         return ContainerState(

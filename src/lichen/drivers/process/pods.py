@@ -5,38 +5,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import marshal
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from lichen.drivers import cgroups
 from lichen.drivers.base import ContainerPhase, ContainerSpec, ContainerUsage, Exec, PodSpec, PodState
 from lichen.drivers.process.exec import start_exec
-from lichen.drivers.process.orders import Order, read_started
+from lichen.drivers.process.orders import Order, read_ended, read_started
 from lichen.drivers.process.places import Places
-from lichen.drivers.process.watch import Watcher, ended
+from lichen.drivers.process.watch import Watcher, connected, ended, recorded
 from lichen.model.errors import Permanent, Temporary
 
-_SHIM = Path(__file__).with_name("shim.py")
+log = logging.getLogger(__name__)
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ProcessPods:
     """PodDriver whose containers are processes of this machine.
 
-    state_dir: records and logs. uid, gid: who the processes run as (ourselves, if we are not root). sockets: listening
-    sockets by name, for containers that inherit one; may change at any time. address: what the pods are reached at.
-    cgroup: the group they run below; "" for none, as when we are not root.
+    state_dir: records and logs. host: the socket of the host that keeps the processes, see `host`. uid, gid: who the
+    processes run as (ourselves, if we are not root). sockets: listening sockets by name, for containers that inherit
+    one; may change at any time. address: what the pods are reached at. cgroup: the group they run below; "" for none,
+    as when we are not root.
     """
 
     def __init__(
         self,
         state_dir: Path,
+        host: Path,
         *,
         uid: int = 65534,
         gid: int = 65534,
@@ -49,8 +52,8 @@ class ProcessPods:
         self._sockets: Mapping[str, int] = {} if sockets is None else sockets
         self._address = address
         self._cgroup = cgroup
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
-        self._watcher = Watcher(self._reap)
+        self._host = host
+        self._watcher = Watcher(host)
 
     async def open(self) -> None:
         """Watch what an earlier driver started. Every verb does this by itself."""
@@ -64,14 +67,10 @@ class ProcessPods:
 
     def _watch(self, uid: str, name: str) -> None:
         for attempt in self._places.attempts(uid, name):
-            started = read_started(self._places.attempt(uid, name, attempt))
-            if started is not None:
-                self._watcher.watch(uid, started)
-
-    def _reap(self, pid: int) -> None:
-        child = self._children.pop(pid, None)
-        if child is not None:
-            child.wait()
+            folder = self._places.attempt(uid, name, attempt)
+            started = read_started(folder)
+            if started is not None and read_ended(folder) is None:
+                self._watcher.watch(uid, folder, started)
 
     async def discover(self) -> dict[str, PodState]:
         await self.open()
@@ -122,8 +121,13 @@ class ProcessPods:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         Path(order["log"]).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         (folder / "image").write_text(container.image)
-        await self._supervise(order)
-        self._watch(pod.uid, container.name)
+        connection = await asyncio.to_thread(_handed_over, self._host, order, self._sockets)
+        started = read_started(folder)
+        if connection is not None and started is not None:
+            self._watcher.watch(pod.uid, folder, started, connection)
+        elif not (folder / "ended").exists():
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise Temporary(f"{order['argv'][0]} was not started: the host of processes does not answer")
         return identity
 
     def _order(self, pod: PodSpec, container: ContainerSpec, attempt: int) -> Order:
@@ -147,51 +151,30 @@ class ProcessPods:
             gid=gid if container.run_as_group is None else container.run_as_group,
             mounts=[(mount.host_path, mount.container_path, mount.read_only) for mount in container.mounts],
             listen=container.listen,
-            socket=self._sockets[container.listen] if container.listen else -1,
             cgroup=self._group(pod.uid, container),
-            own_cgroup=self._group(pod.uid, None),
         )
 
-    def _group(self, uid: str, container: ContainerSpec | None) -> list[str]:
-        """The folders of a container's control group, or of its supervisor's, made and limited."""
+    def _group(self, uid: str, container: ContainerSpec) -> list[str]:
+        """The folders of a container's control group, made and limited."""
         if not self._cgroup:
             return []
-        group = f"{self._pod_group(uid)}/{container.name if container else '.supervisors'}"
+        group = f"{self._pod_group(uid)}/{container.name}"
         cgroups.create(group)
-        if container is not None:
-            cgroups.limit(
-                group,
-                cpu_millis=container.cpu_millis,
-                cpu_shares=(container.cpu_request_millis or container.cpu_millis) * 1024 // 1000,
-                memory_bytes=container.memory_bytes,
-            )
+        cgroups.limit(
+            group,
+            cpu_millis=container.cpu_millis,
+            cpu_shares=(container.cpu_request_millis or container.cpu_millis) * 1024 // 1000,
+            memory_bytes=container.memory_bytes,
+        )
         return [str(base / group) for base in cgroups.hierarchies()]
 
     def _pod_group(self, uid: str) -> str:
         return f"{self._cgroup}/pod{uid}"
 
-    async def _supervise(self, order: Order) -> None:
-        """Start a supervisor and wait until it has started the process, or has recorded why it could not."""
-        shim = subprocess.Popen(  # noqa: ASYNC220 - only forks; its answer is awaited
-            [os.path.realpath(sys.executable), "-IS", str(_SHIM)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-            pass_fds=(order["socket"],) if order["listen"] else (),
-        )
-        self._children[shim.pid] = shim
-        answer, _ = await asyncio.to_thread(_tell, shim, marshal.dumps(dict(order)))
-        if answer != b"ok":
-            self._reap(shim.pid)
-            if not (Path(order["folder"]) / "ended").exists():
-                await asyncio.to_thread(shutil.rmtree, order["folder"], ignore_errors=True)
-                raise Temporary(f"the supervisor of {order['argv'][0]} did not start")
-
     async def stop_container(self, pod_uid: str, name: str, *, grace: float = 30.0) -> None:
         for attempt in self._places.attempts(pod_uid, name):
-            started = read_started(self._places.attempt(pod_uid, name, attempt))
+            folder = self._places.attempt(pod_uid, name, attempt)
+            started = read_started(folder)
             if started is None:
                 continue
             for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
@@ -203,16 +186,13 @@ class ProcessPods:
                         signal.pidfd_send_signal(descriptor, number)
                     await ended(descriptor, wait)
                 os.close(descriptor)
-            descriptor = started.shim.open()
-            if descriptor >= 0:
-                await ended(descriptor, 10.0)
-                os.close(descriptor)
+            await recorded(self._host, folder, 10.0)
 
     async def remove_container(self, pod_uid: str, name: str) -> None:
         for attempt in self._places.attempts(pod_uid, name)[:-1]:
             folder = self._places.attempt(pod_uid, name, attempt)
             started = read_started(folder)
-            if started is None or not started.shim.alive():
+            if started is None or read_ended(folder) is not None or not started.process.alive():
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
                 log = self._places.log(pod_uid, name, attempt)
                 for path in (log, log.with_name(log.name + ".1")):
@@ -242,11 +222,22 @@ class ProcessPods:
             await cgroups.remove(self._cgroup)
 
 
-def _tell(shim: subprocess.Popen[bytes], order: bytes) -> tuple[bytes, None]:
-    """Hand the order over and read the answer; the supervisor lives on."""
-    assert shim.stdin is not None and shim.stdout is not None
-    with shim.stdin, shim.stdout:
-        with contextlib.suppress(BrokenPipeError):
-            shim.stdin.write(order)
-            shim.stdin.close()
-        return shim.stdout.read(), None
+def _handed_over(host: Path, order: Order, sockets: Mapping[str, int]) -> socket.socket | None:
+    """The connection that tells of the process's end; None if it was not started, which is on record if there is a
+    host."""
+    listener = [sockets[order["listen"]]] if order["listen"] else []
+    try:
+        connection = connected(host)
+    except OSError:
+        return None
+    with open(os.memfd_create("order"), "wb") as file:
+        file.write(marshal.dumps(dict(order)))
+        file.flush()
+        try:
+            socket.send_fds(connection, [b"start"], [file.fileno(), *listener])
+            if connection.recv(4096) == b"ok":
+                return connection
+        except OSError:
+            log.warning("the host of processes ended while it started %s", order["argv"][0])
+    connection.close()
+    return None

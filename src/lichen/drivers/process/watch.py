@@ -1,50 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends of processes, told by the kernel (pidfd) the moment they happen."""
+"""Ends of processes, told the moment they are on record: by the host, or by the kernel (pidfd) if the host is gone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
-from lichen.drivers.process.orders import Process, Started
+from lichen.drivers.process.orders import Started
+
+
+def connected(host: Path) -> socket.socket:
+    """A connection to the host of processes. OSError: there is none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(str(host))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def followed(host: Path, folder: Path) -> socket.socket:
+    """A connection that closes once the attempt's end is on record. OSError: no host."""
+    connection = connected(host)
+    try:
+        connection.send(f"follow {folder}".encode())
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 class Watcher:
-    """Says which pod a supervisor belonged to when it ends. reap: called with its pid."""
+    """Says which pod an attempt belonged to when it ends. host: the socket of the host of processes."""
 
-    def __init__(self, reap: Callable[[int], None]) -> None:
-        self._reap = reap
-        self._watched: dict[Process, int] = {}
+    def __init__(self, host: Path) -> None:
+        self._host = host
+        self._watched: dict[Path, Callable[[], None]] = {}
+        """Attempts by their folders, with how to stop watching."""
         self._listeners: set[asyncio.Queue[str | None]] = set()
 
-    def watch(self, uid: str, started: Started) -> None:
-        """Watch an attempt's supervisor; one that is watched or gone already changes nothing."""
-        self._watch(uid, started.shim, started)
+    def watch(self, uid: str, folder: Path, started: Started, connection: socket.socket | None = None) -> None:
+        """Watch an attempt; one that is watched or over already changes nothing. connection: the one it was started
+        by."""
+        if folder in self._watched:
+            return
+        try:
+            connection = connection or followed(self._host, folder)
+        except OSError:
+            self._outlive(uid, folder, started)
+            return
+        descriptor = connection.fileno()
+        asyncio.get_running_loop().add_reader(descriptor, self._recorded, uid, folder, started)
+        self._watched[folder] = lambda: _forget(descriptor, connection.close)
 
-    def _watch(self, uid: str, process: Process, started: Started) -> bool:
-        if process in self._watched:
-            return True
-        descriptor = process.open()
+    def _outlive(self, uid: str, folder: Path, started: Started) -> bool:
+        """The host is gone, and its process goes the same way: until then."""
+        descriptor = started.process.open()
         if descriptor < 0:
             return False
-        self._watched[process] = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._ended, uid, process, started)
+        asyncio.get_running_loop().add_reader(descriptor, self._tell, uid, folder)
+        self._watched[folder] = lambda: _forget(descriptor, lambda: os.close(descriptor))
         return True
 
-    def _ended(self, uid: str, process: Process, started: Started) -> None:
-        self._drop(process)
-        self._reap(process.pid)
-        if process == started.shim and self._watch(uid, started.process, started):
-            return  # the supervisor was killed, and its process is about to go the same way
+    def _recorded(self, uid: str, folder: Path, started: Started) -> None:
+        self._watched.pop(folder)()
+        if not self._outlive(uid, folder, started):
+            self._say(uid)
+
+    def _tell(self, uid: str, folder: Path) -> None:
+        self._watched.pop(folder)()
+        self._say(uid)
+
+    def _say(self, uid: str) -> None:
         for listener in self._listeners:
             listener.put_nowait(uid)
-
-    def _drop(self, process: Process) -> None:
-        descriptor = self._watched.pop(process)
-        asyncio.get_running_loop().remove_reader(descriptor)
-        os.close(descriptor)
 
     async def changes(self) -> AsyncIterator[str]:
         listener: asyncio.Queue[str | None] = asyncio.Queue()
@@ -56,14 +90,25 @@ class Watcher:
             self._listeners.discard(listener)
 
     def close(self) -> None:
-        for process in list(self._watched):
-            self._drop(process)
+        for folder in list(self._watched):
+            self._watched.pop(folder)()
         for listener in self._listeners:
             listener.put_nowait(None)
 
 
+def _forget(descriptor: int, close: Callable[[], None]) -> None:
+    asyncio.get_running_loop().remove_reader(descriptor)
+    close()
+
+
+async def recorded(host: Path, folder: Path, timeout: float) -> None:
+    """Wait until the end of an attempt is on record, or will never be, or the time is over."""
+    with contextlib.suppress(OSError), followed(host, folder) as connection:
+        await ended(connection.fileno(), timeout)
+
+
 async def ended(descriptor: int, timeout: float) -> bool:
-    """Wait for a pidfd's process; whether it ended in time."""
+    """Wait for a pidfd's process, or for the end of a connection; whether it came in time."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     # A descriptor of its own: the loop knows one callback for each.
