@@ -132,6 +132,12 @@ def test_json_patch_does_all_six_operations() -> None:
     assert target == {"a": 1, "list": [1, 2], "gone": 1}
 
 
+def test_the_copies_of_a_json_patch_cannot_fill_the_memory() -> None:
+    doubling = [{"op": "copy", "from": "/list", "path": "/list/-"}] * 40
+    with pytest.raises(Invalid, match="copies of a JSON patch"):
+        json_patch({"list": ["a" * 1000]}, doubling)
+
+
 @pytest.mark.parametrize(
     "operation",
     [

@@ -6,9 +6,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import msgspec
+
 from lichen.model.errors import BadRequest, Invalid
 
 MAX_OPERATIONS = 10_000
+MAX_COPIED = 3 * 1024 * 1024
+"""Bytes that all `copy` of a patch may bring about: each may double the object, and thirty fill any memory."""
+_encode = msgspec.json.Encoder().encode
 
 
 def json_patch(target: Any, operations: Any) -> Any:
@@ -18,12 +23,14 @@ def json_patch(target: Any, operations: Any) -> Any:
     if len(operations) > MAX_OPERATIONS:
         raise Invalid(f"a JSON patch may have {MAX_OPERATIONS} operations, not {len(operations)}")
     root = [copy.deepcopy(target)]
+    copied = 0
     for operation in operations:
-        _do(root, operation)
+        copied += _do(root, operation, MAX_COPIED - copied)
     return root[0]
 
 
-def _do(root: list[Any], operation: Any) -> None:
+def _do(root: list[Any], operation: Any, room: int) -> int:
+    """Bytes that were copied; no more than `room`."""
     if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
         raise BadRequest("each operation of a JSON patch must be an object with op and path")
     path = _steps(operation["path"])
@@ -37,11 +44,20 @@ def _do(root: list[Any], operation: Any) -> None:
         case "move":
             _add(root, path, _remove(root, _from(operation)))
         case "copy":
-            _add(root, path, copy.deepcopy(_get(root, _from(operation))))
+            return _copy(root, path, _get(root, _from(operation)), room)
         case "test":
             _test(root, path, _value(operation), operation["path"])
         case other:
             raise BadRequest(f"unknown operation {str(other)[:64]!r} in a JSON patch")
+    return 0
+
+
+def _copy(root: list[Any], path: list[str], value: Any, room: int) -> int:
+    size = len(_encode(value))
+    if size > room:
+        raise Invalid(f"the copies of a JSON patch may come to {MAX_COPIED} bytes, all in all")
+    _add(root, path, copy.deepcopy(value))
+    return size
 
 
 def _test(root: list[Any], path: list[str], value: Any, text: str) -> None:
