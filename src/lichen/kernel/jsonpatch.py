@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from lichen.model.data import MAX_DEPTH, is_deeper
 from lichen.model.errors import BadRequest, Invalid
 
 MAX_OPERATIONS = 10_000
@@ -53,6 +54,7 @@ def _do(root: list[Any], operation: Any, room: int) -> int:
 
 
 def _copy(root: list[Any], path: list[str], value: Any, room: int) -> int:
+    _check_depth(path, value)
     size = len(_encode(value))
     if size > room:
         raise Invalid(f"the copies of a JSON patch may come to {MAX_COPIED} bytes, all in all")
@@ -99,6 +101,7 @@ def _get(root: list[Any], path: list[str]) -> Any:
 
 
 def _add(root: list[Any], path: list[str], value: Any) -> None:
+    _check_depth(path, value)
     parent, last = _get(root, path[:-1]), path[-1]
     if parent is root:
         root[0] = value
@@ -111,9 +114,15 @@ def _add(root: list[Any], path: list[str], value: Any) -> None:
 
 
 def _replace(root: list[Any], path: list[str], value: Any) -> None:
+    _check_depth(path, value)
     _get(root, path)
     parent, last = _get(root, path[:-1]), path[-1]
     parent[int(last) if isinstance(parent, list) else last] = value
+
+
+def _check_depth(path: list[str], value: Any) -> None:
+    if is_deeper(value, MAX_DEPTH + 1 - len(path)):
+        raise Invalid(f"the JSON patch does not fit: it nests deeper than {MAX_DEPTH}")
 
 
 def _remove(root: list[Any], path: list[str]) -> Any:

@@ -22,6 +22,19 @@ import msgspec
 Object = dict[str, Any]
 """An object as it is stored and sent: apiVersion, kind, metadata, spec, status, in JSON's types."""
 
+MAX_DEPTH = 200
+"""How deep an object may be nested: what walks it by recursion must not come to the end of its stack, whoever sent
+the object and whoever else reads it."""
+
+
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are nested more than `most` deep in a value of JSON's types."""
+    level = [value] if isinstance(value, dict | list) else []
+    while level and most > 0:
+        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        level, most = [item for item in inner if isinstance(item, dict | list)], most - 1
+    return bool(level)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldInfo:

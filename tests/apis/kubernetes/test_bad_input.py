@@ -238,3 +238,44 @@ async def test_protobuf_that_nests_without_end_is_refused(call: Client) -> None:
     code, status = await call("POST", path, body, content_type="application/vnd.kubernetes.protobuf")
     assert code == 400
     assert "nested too deep" in status["message"]
+
+
+def nested(levels: int, core: str = "1") -> str:
+    return '{"a":' * levels + core + "}" * levels
+
+
+REVISIONS = "/apis/apps/v1/namespaces/default/controllerrevisions"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "type_"),
+    [
+        ("POST", REVISIONS, '{"metadata":{"name":"deep"},"revision":1,"data":%s}', "application/json"),
+        ("POST", DEFINITIONS, '{"metadata":{"name":"a.b.c"},"spec":{"versions":[{"schema":%s}]}}', "application/json"),
+        ("PUT", MAPS + "/kept", '{"metadata":{"managedFields":[{"fieldsV1":%s}]}}', "application/json"),
+        ("PATCH", MAPS + "/kept", '{"metadata":%s}', "application/merge-patch+json"),
+        ("PATCH", MAPS + "/kept", '{"metadata":%s}', "application/strategic-merge-patch+json"),
+        ("PATCH", MAPS + "/kept", '[{"op":"add","path":"/data","value":%s}]', "application/json-patch+json"),
+        ("PATCH", MAPS + "/kept?fieldManager=x", '{"metadata":%s}', "application/apply-patch+yaml"),
+    ],
+)
+async def test_what_is_nested_too_deep_is_refused_and_what_is_nearly_so_is_understood(
+    cloud: Cloud, call: Client, method: str, path: str, body: str, type_: str
+) -> None:
+    await cloud.apply(a_config_map("kept", a="1"))
+    for levels in (250, 400, 900, 5000):
+        code, answer = await call(method, path, (body % nested(levels)).encode(), content_type=type_)
+        assert (code, answer["kind"]) == (400, "Status"), answer
+    code, answer = await call(method, path, (body % nested(180, "{}")).encode(), content_type=type_)
+    assert code < 500, answer
+
+
+async def test_no_row_of_patches_nests_an_object_too_deep(cloud: Cloud, call: Client) -> None:
+    body: dict[str, Any] = {"metadata": {"name": "row"}, "revision": 1, "data": {"a": {}}}
+    assert (await call("POST", REVISIONS, body))[0] == 201
+    deeper = [{"op": "add", "path": "/data" + "/a" * 150, "value": json.loads(nested(150))}]
+    longer = [{"op": "add", "path": "/data" + "/a" * (n + 1), "value": {"a": {}}} for n in range(150)]
+    type_ = "application/json-patch+json"
+    codes = [(await call("PATCH", REVISIONS + "/row", patch, content_type=type_))[0] for patch in (longer, deeper)]
+    assert codes == [200, 422]

@@ -182,6 +182,7 @@ async def test_an_admin_route_refuses_a_member(app):
         (b"\xff", 400),
         (b'{"thing": "\\ud800"}', 400),
         (b"[" * 900, 400),
+        (b'{"thing": {"name": ' + b"[" * 250 + b"]" * 250 + b"}}", 400),
         (b"{}", 400),
         (b'{"thing": null}', 400),
         (b'{"thing": {}}', 400),

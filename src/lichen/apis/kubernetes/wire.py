@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from lichen.apis.kubernetes.protobuf import decode_protobuf
-from lichen.model.data import Object
+from lichen.model.data import MAX_DEPTH, Object, is_deeper
 from lichen.model.errors import BadRequest, UnsupportedMediaType
 
 _encoder = msgspec.json.Encoder()
@@ -21,8 +21,6 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
-MAX_DEPTH = 200
-
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -30,9 +28,16 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 def decode_json(raw: bytes) -> Any:
     """Any JSON value. BadRequest."""
     try:
-        return _decoder.decode(raw)
+        value = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
         raise BadRequest(f"the body cannot be read as JSON: {fault}") from None
+    return _shallow(value) if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH else value
+
+
+def _shallow(value: Any) -> Any:
+    if is_deeper(value, MAX_DEPTH):
+        raise BadRequest(f"the body is nested deeper than {MAX_DEPTH}")
+    return value
 
 
 def decode_yaml(raw: bytes) -> Any:
@@ -41,7 +46,7 @@ def decode_yaml(raw: bytes) -> Any:
     Clients mostly send JSON, which YAML includes, and which is read 20 times as fast."""
     if raw.lstrip().startswith(b"{"):
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # YAML's own braces, or no YAML either
-            return _decoder.decode(raw)
+            return _shallow(_decoder.decode(raw))
     try:
         _check_shape(raw)
         value = yaml.load(raw, Loader=_JsonLoader)  # noqa: S506  a SafeLoader
@@ -77,7 +82,7 @@ def decode_body(raw: bytes, content_type: str) -> Any:
     if media in (YAML, "application/x-yaml", "text/yaml") or media.endswith("+yaml"):
         return decode_yaml(raw)
     if media == PROTOBUF:
-        return decode_protobuf(raw)
+        return _shallow(decode_protobuf(raw))
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from lichen.model.data import Object
+from lichen.model.data import MAX_DEPTH, Object, is_deeper
 from lichen.model.errors import BadRequest, TooLarge
 
 T = TypeVar("T")
@@ -46,14 +46,26 @@ async def read_all(receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def decode_object(raw: bytes) -> Object:
-    """A JSON object. BadRequest: it is none."""
+def decode(raw: bytes) -> Any:
+    """Any JSON value. BadRequest: it is none, or nested too deeply."""
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:
-        raise BadRequest("Malformed request body: it is nested too deeply.") from None
+        raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"Malformed request body: {error}.") from None
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+        raise _too_deep()
+    return value
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"Malformed request body: it is nested too deeply, more than {MAX_DEPTH} levels.")
+
+
+def decode_object(raw: bytes) -> Object:
+    """A JSON object. BadRequest: it is none."""
+    value = decode(raw)
     if not isinstance(value, dict):
         raise BadRequest("Malformed request body: a JSON object was expected.")
     return value

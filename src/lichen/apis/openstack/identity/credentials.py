@@ -107,7 +107,7 @@ async def _create(req: Request, user_id: str, project_id: str, type_: str, blob:
     if type_ == EC2:
         try:
             id = hashlib.sha256(str(json.loads(blob)["access"]).encode()).hexdigest()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise BadRequest("Invalid blob: for type ec2 it is a JSON object with access and secret.") from None
     spec = {"id": id, "userId": user_id, "projectId": project_id, "type": type_, "blob": blob}
     try:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from lichen.apis.openstack import objects
+from lichen.apis.openstack.body import decode
 from lichen.apis.openstack.image.attributes import checked, checked_property, checked_tag, spec_of
 from lichen.apis.openstack.image.filters import selected
 from lichen.apis.openstack.image.patching import apply, operations
@@ -44,7 +43,7 @@ async def create_image(req: Request) -> Reply:
 
 
 async def update_image(req: Request, id: str) -> Reply:
-    changes = operations(req.headers.get("content-type", ""), _json(await req.read()))
+    changes = operations(req.headers.get("content-type", ""), decode(await req.read()))
     image = await find(req, id)
     before = _document(image)
     after = apply(before, changes)
@@ -193,10 +192,3 @@ async def _move(req: Request, id: str, source: str, target: str) -> Reply:
     patch = {"status": {"phase": target}}
     await req.state.patch(Image.KIND, name_of(image), namespace_of(image), patch, subresource="status")
     return no_content()
-
-
-def _json(raw: bytes) -> object:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"Malformed request body: {error}.") from None
