@@ -20,16 +20,24 @@ SECONDS = 20.0
 
 
 @contextlib.asynccontextmanager
-async def asked(app: Any, folder: Path, *headers: str) -> AsyncIterator[ssl.SSLSocket]:
-    """A client's socket whose request is sent."""
+async def connection(app: Any, folder: Path) -> AsyncIterator[ssl.SSLSocket]:
+    """A client's socket."""
     ensure_authority(folder / "keys", folder / "tls")
     context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with serving(app, listening, ensure_leaf(folder / "keys", folder / "tls", "kernel")):
             with await asyncio.to_thread(connected, listening.getsockname()[1], context) as client:
-                lines = "".join(f"{line}\r\n" for line in ("GET / HTTP/1.1", "Host: localhost", *headers))
-                client.sendall(f"{lines}\r\n".encode())
                 yield client
+
+
+@contextlib.asynccontextmanager
+async def asked(app: Any, folder: Path, *headers: str) -> AsyncIterator[ssl.SSLSocket]:
+    """A client's socket whose request is sent."""
+    async with connection(app, folder) as client:
+        lines = "".join(f"{line}\r\n" for line in ("GET / HTTP/1.1", "Host: localhost", *headers))
+        with contextlib.suppress(OSError):  # who is refused need not be heard out
+            await asyncio.to_thread(client.sendall, f"{lines}\r\n".encode())
+        yield client
 
 
 def connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
@@ -41,6 +49,15 @@ async def record(client: ssl.SSLSocket) -> bytes:
     return await asyncio.to_thread(client.recv, 1 << 16)
 
 
+async def echoing(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with how many bytes came."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message["body"]), message["more_body"]
+    await answering(200, b"%d" % size)(scope, receive, send)
+
+
 def answering(code: int, *chunks: bytes) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [] if code == 204 else [(b"content-length", b"%d" % sum(map(len, chunks)))]
@@ -50,6 +67,37 @@ def answering(code: int, *chunks: bytes) -> Any:
         await send({"type": "http.response.body", "body": b""})
 
     return app
+
+
+@pytest.mark.parametrize("header", ["X: " + "a" * 400_000, "\r\n".join(f"X-{n}: a" for n in range(40_000))])
+async def test_a_head_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path, header: str) -> None:
+    async with asked(answering(200, b"here it is"), tmp_path, header) as client:
+        assert (await record(client)).startswith(b"HTTP/1.1 431 ")
+        assert await record(client) == b""
+
+
+async def test_what_trails_a_body_has_an_end_too(tmp_path: Path) -> None:
+    async with asked(answering(200, b"here it is"), tmp_path, "Transfer-Encoding: chunked") as client:
+        await record(client)
+        trailers = "\r\n".join(f"X-{n}: a" for n in range(40_000))
+        await asyncio.to_thread(client.sendall, f"1\r\na\r\n0\r\n{trailers}".encode())
+        assert (await record(client)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_body_in_tiny_pieces_is_no_head(tmp_path: Path) -> None:
+    async with asked(echoing, tmp_path, "Transfer-Encoding: chunked") as client:
+        await asyncio.to_thread(client.sendall, b"1\r\na\r\n" * 40_000 + b"0\r\n\r\n")
+        assert (await record(client)).endswith(b"40000")
+
+
+@pytest.mark.parametrize("begun", ["", "GET / HTTP/1.1\r\nHost:"])
+async def test_who_never_says_what_is_wanted_is_let_go(
+    tmp_path: Path, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lichen.runtime.connections.HEAD_SECONDS", 0.2)
+    async with connection(answering(200, b"here it is"), tmp_path) as client:
+        client.sendall(begun.encode())
+        assert await record(client) == b""
 
 
 async def test_head_and_body_of_an_answer_are_one_record(tmp_path: Path) -> None:

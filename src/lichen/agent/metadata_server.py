@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from lichen.agent.metadata import Tree, answer
 from lichen.drivers.base import Listening
 from lichen.model.errors import ApiError, Temporary
+from lichen.runtime.connections import BoundedHttp
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Find = Callable[[str, str], Awaitable[tuple[Tree, tuple[str, ...]] | None]]
 """(network id, address) → what that guest may read, and the names of its keys; None: it is no guest of this node."""
 
 
-class _Patient(HttpToolsProtocol):
+class _Patient(BoundedHttp):
     """Answers those too who have said all they want to say (`printf … | nc`)."""
 
     def eof_received(self) -> bool:  # type: ignore[override]

@@ -13,11 +13,11 @@ from typing import Any
 from weakref import WeakSet
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from lichen.daemon.sockets import BACKLOG
+from lichen.runtime.connections import BoundedHttp
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secret and authenticated. TLS 1.3 has no others."""
@@ -77,7 +77,7 @@ class _HeadWithBody:
             self._transport.write(head)
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(BoundedHttp):
     """Accepted at once, counted as a connection by uvicorn only once its handshake is done."""
 
     def __init__(self, config: uvicorn.Config, state: ServerState, connections: _Connections) -> None:
