@@ -106,6 +106,7 @@ async def _incoming(command: Exec, receive: Receive) -> None:
         channel, payload = data[0], data[1:]
         if channel == STDIN and payload:
             command.stdin(payload)
+            await command.room()
         elif channel == RESIZE:
             _resize(command, payload)
         elif channel == CLOSE and payload[:1] == bytes([STDIN]):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Non-blocking descriptors (pipes, terminals) on the event loop: read with a bound on what waits, write without one."""
+"""Non-blocking descriptors (pipes, terminals) on the event loop, with a bound on what waits: readers hold the other
+side up, writers say when there is room."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 
 END_OF_INPUT = b"\x04"
 """What a terminal takes for the end of input."""
+ENOUGH = 1 << 20
+"""Bytes that may wait to be written before there is no room for more."""
 
 _CHUNK = 65536
 _HIGH = 16  # chunks that may wait before the other side is held up
@@ -80,8 +83,10 @@ class PipeWriter:
         self._descriptor = descriptor
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque()
-        self._empty = asyncio.Event()
+        self._empty, self._roomy = asyncio.Event(), asyncio.Event()
         self._empty.set()
+        self._roomy.set()
+        self._size = 0
 
     def write(self, data: bytes) -> None:
         if self._descriptor < 0 or not data:
@@ -90,6 +95,13 @@ class PipeWriter:
             self._loop.add_writer(self._descriptor, self._writable)
             self._empty.clear()
         self._waiting.append(data)
+        self._size += len(data)
+        if self._size > ENOUGH:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        """Return when more may be written, or nobody reads any more."""
+        await self._roomy.wait()
 
     async def drained(self) -> None:
         """Return when everything was written, or nobody reads any more."""
@@ -110,10 +122,13 @@ class PipeWriter:
         except OSError:
             self._stop()
             return
+        self._size -= written
         if written == len(data):
             self._waiting.popleft()
         else:
             self._waiting[0] = data[written:]
+        if self._size <= ENOUGH:
+            self._roomy.set()
         if not self._waiting:
             self._stop()
 
@@ -121,7 +136,9 @@ class PipeWriter:
         with contextlib.suppress(ValueError):
             self._loop.remove_writer(self._descriptor)
         self._waiting.clear()
+        self._size = 0
         self._empty.set()
+        self._roomy.set()
 
 
 async def merged(readers: Sequence[tuple[int, PipeReader]]) -> AsyncIterator[tuple[int, bytes]]:

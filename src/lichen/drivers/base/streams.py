@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+
+
+async def _at_once() -> None:
+    """There is always room: what is not read is lost, or nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +20,4 @@ class Exec:
     resize: Callable[[int, int], None]  # columns, rows
     wait: Callable[[], object]  # awaitable of the exit code
     kill: Callable[[], None]
+    room: Callable[[], Awaitable[None]] = _at_once  # returns when little enough waits to be read that more may come

@@ -27,6 +27,8 @@ from lichen.model.errors import Permanent, Temporary
 _STDIN, _RESIZE = b"\x00", b"\x04"
 _OUTPUTS = (b"\x01", b"\x02")
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
+_WAITING = 16
+"""Messages that may wait to be sent before there is no room for more."""
 _MOST = 1 << 20
 """Bytes of the largest message that is taken."""
 
@@ -36,7 +38,7 @@ async def start_attach(client: rpc.Client, container_id: str) -> Exec:
     tty = bool((await process_of(client, container_id)).get("terminal"))
     request = pb.AttachRequest(container_id=container_id, tty=tty, stdin=True, stdout=True, stderr=not tty)
     session = _Session(client, container_id, tty, await _connect(client, request))
-    return Exec(session.write, session.output(), session.resize, session.wait, session.let_go)
+    return Exec(session.write, session.output(), session.resize, session.wait, session.let_go, session.room)
 
 
 async def _connect(client: rpc.Client, request: pb.AttachRequest) -> ClientConnection:
@@ -56,17 +58,24 @@ class _Session:
         self._tty = tty
         self._socket = socket
         self._queue: asyncio.Queue[bytes | tuple[int, int] | None] = asyncio.Queue()
-        self._over = asyncio.Event()
+        self._over, self._roomy = asyncio.Event(), asyncio.Event()
+        self._roomy.set()
         self._sending = asyncio.create_task(self._send(), name="attach")
 
     def write(self, data: bytes | None) -> None:
         self._queue.put_nowait(data)
+        if self._queue.qsize() > _WAITING:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        await self._roomy.wait()
 
     def resize(self, columns: int, rows: int) -> None:
         self._queue.put_nowait((columns, rows))
 
     def let_go(self) -> None:
         self._over.set()
+        self._roomy.set()
         self._sending.cancel()
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -89,6 +98,8 @@ class _Session:
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     item = await self._queue.get()
+                    if self._queue.qsize() <= _WAITING:
+                        self._roomy.set()
                     if item is None:
                         with contextlib.suppress(Temporary, Permanent):  # it has ended: what it said is still to come
                             await self._end_input()

@@ -37,7 +37,7 @@ async def start_exec(
     except BaseException:
         session.release()
         raise
-    return Exec(session.write, session.output(), session.resize, session.wait, session.kill)
+    return Exec(session.write, session.output(), session.resize, session.wait, session.kill, session.room)
 
 
 async def process_of(client: rpc.Client, container_id: str) -> dict[str, Any]:
@@ -145,6 +145,10 @@ class _Session:
         await pipe.drained()
         await self._client.call(rpc.CLOSE_IO, pb.CloseIORequest(stdin=True, **self._ids))
         pipe.close()
+
+    async def room(self) -> None:
+        if self._stdin is not None:
+            await self._stdin.room()
 
     def resize(self, columns: int, rows: int) -> None:
         size = pb.ResizePtyRequest(width=columns, height=rows, **self._ids)

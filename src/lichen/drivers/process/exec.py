@@ -59,7 +59,7 @@ async def start_exec(target: int, command: tuple[str, ...], *, tty: bool, stdin:
     """target: the pid of the process that the command is run beside."""
     session = _Session()
     await session.start(target, command, tty=tty, stdin=stdin)
-    return Exec(session.write, session.output(), session.resize, session.wait, session.kill)
+    return Exec(session.write, session.output(), session.resize, session.wait, session.kill, session.room)
 
 
 class _Session:
@@ -140,6 +140,10 @@ class _Session:
     async def _close_input(self, pipe: PipeWriter) -> None:
         await pipe.drained()
         pipe.close()
+
+    async def room(self) -> None:
+        if self._stdin is not None:
+            await self._stdin.room()
 
     def resize(self, columns: int, rows: int) -> None:
         if self._terminal >= 0:
