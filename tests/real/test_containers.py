@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +320,30 @@ class TestRunc(PodConformance, ImageConformance):
         assert [line.removeprefix("stdout ") for line in said] == [
             "1000", "1001", "mounted", "read-only", "kept", "CapEff:\t0000000000000000",
         ]  # fmt: skip
+
+    async def test_a_place_inside_a_volume_is_all_that_is_mounted(self, pods: ContainerdPods, machine: Machine) -> None:
+        volume = machine.folder / "volume"
+        (volume / "a" / "b").mkdir(parents=True)
+        (volume / "a" / "b" / "inside").write_text("x")
+        (volume / "far").symlink_to("/etc")
+        container = self.a_container(
+            "ls /here /file; echo y > /here/written; exit 0",
+            mounts=(
+                Mount(str(volume), "/here", sub_path="a/b"),
+                Mount(str(volume), "/file", read_only=True, sub_path="a/b/inside"),
+            ),
+        )
+        pod = await self.started(pods, container)
+        await until_exited(pods, pod)
+        said = [line.removeprefix("stdout ") for line in await log_of(pods, pod, lines=4)]
+        assert said[:4] == ["/file", "", "/here:", "inside"]
+        assert (volume / "a" / "b" / "written").read_text() == "y\n"
+        with pytest.raises(Permanent, match="leads out of its volume"):
+            astray = replace(container, mounts=(Mount(str(volume), "/here", sub_path="far"),))
+            await pods.start_container(pod, astray, attempt=1)
+        assert leftovers.mounts_below(pods.layout.run / "pins") == []
+        await pods.remove_sandbox(pod.uid, grace=0)
+        assert (volume / "a" / "b" / "inside").exists()
 
     async def test_a_privileged_pod_may_what_others_may_not(self, pods: ContainerdPods) -> None:
         script = "mount -t tmpfs none /mnt 2>/dev/null && echo may || echo may not; exit 0"

@@ -57,11 +57,12 @@ class Volumes:
                 raise Permanent(MOUNT_ERROR, f"volume {mount['name']} is not declared")
             claim = volume.get("persistentVolumeClaim")
             source = _claimed(claim, claims) if claim else self._make(pod, volume, find, tokens)
-            if mount.get("subPath"):
-                source = _sub_path(source, mount["subPath"])
+            place = mount.get("subPath") or ""
+            if place:
+                _sub_path(source, place)
             writable = "emptyDir" in volume or "hostPath" in volume or (claim and not claim.get("readOnly"))
             read_only = bool(mount.get("readOnly")) or not writable
-            mounts.append(Mount(str(source), mount["mountPath"], read_only))
+            mounts.append(Mount(str(source), mount["mountPath"], read_only, place))
         return mounts
 
     def _make(self, pod: Object, volume: Object, find: Find, tokens: Tokens) -> Path:

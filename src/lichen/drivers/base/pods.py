@@ -22,9 +22,17 @@ class ContainerPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
+    """sub_path: a place in host_path, "" for all of it. Who has host_path mounted already may move what is in it."""
+
     host_path: str
     container_path: str
     read_only: bool = False
+    sub_path: str = ""
+
+    @property
+    def source(self) -> Path:
+        """What is mounted, for engines whose containers move nothing."""
+        return Path(self.host_path) / self.sub_path
 
 
 @dataclass(frozen=True, slots=True)

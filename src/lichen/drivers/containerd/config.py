@@ -57,6 +57,10 @@ class Layout:
         """Pipes of running `exec`s, a folder each."""
         return self.run / "exec"
 
+    def pins(self, uid: str, container: str) -> Path:
+        """Where places inside volumes are bound while a container is made."""
+        return self.run / "pins" / f"{uid}.{container}"
+
     def pod_cgroup(self, uid: str) -> str:
         return f"{self.cgroup}/pod{uid}"
 

@@ -24,6 +24,7 @@ from lichen.drivers.containerd.images import Images
 from lichen.drivers.containerd.leftovers import sweep
 from lichen.drivers.containerd.logs import keep_rotating
 from lichen.drivers.containerd.netplug import Plug, PlugServer, Unplug
+from lichen.drivers.containerd.pins import pinned
 from lichen.model.errors import Permanent, Temporary
 
 log = logging.getLogger(__name__)
@@ -217,6 +218,10 @@ class ContainerdPods:
         return ips
 
     async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
+        async with pinned(self.layout.pins(pod.uid, container.name), container) as still:
+            return await self._make_container(pod, still, attempt)
+
+    async def _make_container(self, pod: PodSpec, container: ContainerSpec, attempt: int) -> str:
         client = await self._ready()
         for known in await self._containers(client, pod.uid, container.name):
             if known.metadata.attempt == attempt:

@@ -149,7 +149,7 @@ class ProcessPods:
             cwd=container.working_dir or "/",
             uid=uid if container.run_as_user is None else container.run_as_user,
             gid=gid if container.run_as_group is None else container.run_as_group,
-            mounts=[(mount.host_path, mount.container_path, mount.read_only) for mount in container.mounts],
+            mounts=[(str(mount.source), mount.container_path, mount.read_only) for mount in container.mounts],
             listen=container.listen,
             cgroup=self._group(pod.uid, container),
         )
