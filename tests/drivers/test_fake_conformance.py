@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lichen.drivers.base import GuestDisk, GuestPower
+from lichen.drivers.base import GuestDisk, GuestPower, Mount
 from lichen.drivers.fake import FakeGuests, FakeMachine, FakeNetworks, FakePods, Timing
+from lichen.drivers.fake.commands import Io
 from lichen.drivers.fake.pods import MISSING
+from lichen.drivers.fake.shell import Shell
 from lichen.runtime.clock import SystemClock
 from tests.conformance.guests import GuestConformance
 from tests.conformance.networks import NetworkConformance
@@ -93,3 +95,24 @@ class TestFakePods(PodConformance, ImageConformance):
             return FakePods(machine)
 
         return reopen
+
+
+@pytest.mark.parametrize("cwd", ["/", "/m"])
+@pytest.mark.parametrize("path", ["/m/../secret", "/m/sub/../../secret", "../m/../secret", "/m/link"])
+async def test_a_simulated_container_reaches_no_file_of_the_machine(tmp_path: Path, path: str, cwd: str) -> None:
+    volume, secret = tmp_path / "volume", tmp_path / "secret"
+    volume.mkdir()
+    secret.write_text("of the machine")
+    (volume / "link").symlink_to(secret)
+    said: list[bytes] = []
+    io = Io(said.append, lambda data: None)
+    shell = Shell(SystemClock(), "pod", {}, (Mount(str(volume), "/m"),), {}, cwd)
+    await shell.script(f"cat {path}; echo theirs > {path}; touch {path}; rm -f {path}", io)
+    assert (said, secret.read_text()) == ([], "of the machine")
+
+
+async def test_a_simulated_container_keeps_what_is_mounted_read_only(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("as it was")
+    shell = Shell(SystemClock(), "pod", {}, (Mount(str(tmp_path), "/m", read_only=True),), {}, "/m")
+    await shell.script("echo x > conf; echo x > ../m/conf; rm conf", Io(lambda data: None, lambda data: None))
+    assert (tmp_path / "conf").read_text() == "as it was"

@@ -7,6 +7,7 @@ What it does not know it says so about (`not found`, exit code 127), as a shell 
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -81,20 +82,23 @@ class Shell:
         return await self._run(tree, io)
 
     def path(self, path: str) -> Path | None:
-        """The real file behind a path of the container, if a mount holds it."""
-        full = path if path.startswith("/") else f"{self.cwd.rstrip('/')}/{path}"
-        best = max(
-            (m for m in self.mounts if full == m.container_path or full.startswith(m.container_path.rstrip("/") + "/")),
-            key=lambda m: len(m.container_path),
-            default=None,
-        )
+        """The real file behind a path of the container, if a mount holds it. No path leads out of its mount: what is
+        outside is the machine's own."""
+        full, best = self._mount_of(path)
         if best is None:
             return None
-        rest = full[len(best.container_path.rstrip("/")) :].lstrip("/")
-        return Path(best.host_path) / rest if rest else Path(best.host_path)
+        found = best.source / full[len(best.container_path.rstrip("/")) :].lstrip("/")
+        return found if found.resolve().is_relative_to(best.source.resolve()) else None
 
     def read_only(self, path: str) -> bool:
-        return any(m.read_only and path.startswith(m.container_path) for m in self.mounts)
+        _, best = self._mount_of(path)
+        return best is not None and best.read_only
+
+    def _mount_of(self, path: str) -> tuple[str, Mount | None]:
+        """The whole path, and the innermost mount that it is in."""
+        full = "/" + posixpath.normpath(posixpath.join(self.cwd, path)).lstrip("/")
+        held = [m for m in self.mounts if f"{full}/".startswith(m.container_path.rstrip("/") + "/")]
+        return full, max(held, key=lambda m: len(m.container_path), default=None)
 
     async def _shell(self, args: tuple[str, ...], io: Io) -> int:
         flags = [arg for arg in args if arg.startswith("-")]
