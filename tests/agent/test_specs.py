@@ -222,6 +222,29 @@ def test_root_is_refused_where_the_pod_says_so():
         container_spec(a_pod(container), container, [], find, "", ())
 
 
+@pytest.mark.parametrize(
+    ("resources", "score"),
+    [
+        ({}, 1000),
+        ({"requests": {"memory": "1Gi"}}, 750),
+        ({"limits": {"memory": "2Gi"}}, 500),
+        ({"requests": {"cpu": "1"}}, 999),
+        ({"requests": {"memory": "4Gi"}}, 2),
+        ({"limits": {"memory": "1Gi", "cpu": "1"}}, 0),
+    ],
+)
+def test_who_asked_for_least_is_ended_first_when_memory_runs_out(resources: Object, score: int):
+    container = {"name": "main", "resources": resources}
+    spec = container_spec(a_pod(container), container, [], find, "", (), machine_bytes=4 << 30)
+    assert spec.oom_score == score
+
+
+@pytest.mark.parametrize(("said", "kept"), [({}, False), (True, False), (False, True)])
+def test_who_may_gain_no_privileges_is_held_to_it(said: Any, kept: bool):
+    container = {"name": "main", "securityContext": {"allowPrivilegeEscalation": said} if said != {} else {}}
+    assert container_spec(a_pod(container), container, [], find, "", ()).no_new_privileges is kept
+
+
 def test_only_lichens_own_pods_inherit_sockets():
     pod = a_pod()
     pod["metadata"]["annotations"]["lichen.dev/listen"] = "openstack"

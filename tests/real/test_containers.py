@@ -321,6 +321,20 @@ class TestRunc(PodConformance, ImageConformance):
             "1000", "1001", "mounted", "read-only", "kept", "CapEff:\t0000000000000000",
         ]  # fmt: skip
 
+    async def test_a_container_cannot_take_all_of_its_machine(self, pods: ContainerdPods) -> None:
+        container = self.a_container(
+            "cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status; exec sleep 1000",
+            oom_score=1000,
+            no_new_privileges=True,
+        )
+        pod = await self.started(pods, container)
+        said = await log_of(pods, pod, lines=2)
+        group = pods.layout.pod_cgroup(pod.uid)
+        base = cgroups.ROOT if cgroups.is_v2() else cgroups.ROOT / "pids"
+        assert said == ["stdout 1000", "stdout NoNewPrivs:\t1"]
+        assert (base / group / "pids.max").read_text() == "4096\n"
+        assert int((base / group / "pids.current").read_text()) >= 2
+
     async def test_a_place_inside_a_volume_is_all_that_is_mounted(self, pods: ContainerdPods, machine: Machine) -> None:
         volume = machine.folder / "volume"
         (volume / "a" / "b").mkdir(parents=True)

@@ -15,7 +15,7 @@ from lichen.model.errors import Permanent
 from lichen.model.meta import annotations_of, labels_of, name_of, namespace_of, uid_of
 from lichen.model.names import LISTEN, SYSTEM_NAMESPACE
 from lichen.planning.pod_restart import container_specs
-from lichen.planning.qos import millis, whole
+from lichen.planning.qos import millis, oom_score, whole
 
 Find = Callable[[str, str], Object | None]
 """("ConfigMap" or "Secret", name) → the object in the pod's namespace, or None."""
@@ -57,9 +57,11 @@ def container_spec(
     host_ip: str,
     ips: tuple[str, ...],
     links: Mapping[str, str] | None = None,
+    *,
+    machine_bytes: int = 1 << 40,
 ) -> ContainerSpec:
-    """One container. links: variables of services, which its own go over. Permanent (CreateContainerConfigError):
-    something it refers to is missing."""
+    """One container. links: variables of services, which its own go over. machine_bytes: memory of the node.
+    Permanent (CreateContainerConfigError): something it refers to is missing."""
     env = environment(pod, container, find, host_ip, ips, links)
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
@@ -81,10 +83,12 @@ def container_spec(
         cpu_millis=millis(limits.get("cpu", 0)),
         cpu_request_millis=millis(requests.get("cpu", limits.get("cpu", 0))),
         memory_bytes=whole(limits.get("memory", 0)),
+        oom_score=oom_score(pod, container, machine_bytes),
         mounts=tuple(mounts),
         run_as_user=user,
         run_as_group=security.get("runAsGroup"),
         privileged=bool(security.get("privileged")),
+        no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         read_only_root=bool(security.get("readOnlyRootFilesystem")),
         capabilities_add=tuple(capabilities.get("add") or ()),
         capabilities_drop=tuple(capabilities.get("drop") or ()),

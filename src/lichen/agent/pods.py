@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,7 @@ Key = tuple[str, str]
 ROUNDS = 50
 """Plans in a row after which a pod that does not settle is put off."""
 DEFAULT_RUNTIME = "runc"
+MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Pods:
@@ -331,7 +333,8 @@ class Pods:
             mounts = await self.volumes.mounts(pod, spec, find, tokens, claims)
             state = (await driver.discover()).get(uid)
             links = service_links(pod, self._sources.services.items.values(), self._api)
-            container = container_spec(pod, spec, mounts, find, self._host_ip, self._ips(pod, state), links)
+            ips = self._ips(pod, state)
+            container = container_spec(pod, spec, mounts, find, self._host_ip, ips, links, machine_bytes=MACHINE_BYTES)
             reason = "RunContainerError"
             port = self._port(uid)
             port_id = port["spec"]["id"] if port is not None else ""

@@ -32,6 +32,20 @@ def qos_class(pod: Object) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
+def oom_score(pod: Object, container: Object, machine_bytes: int) -> int:
+    """How soon a container is ended when its machine has no memory left (oom_score_adj), as the kubelet reckons it: who
+    asked for nothing first, then who asked for little of the machine. Who has what it asked for is worth as much as a
+    guest or Lichen itself (0)."""
+    match qos_class(pod):
+        case "BestEffort":
+            return 1000
+        case "Guaranteed":
+            return 0
+    resources = container.get("resources") or {}
+    asked = (resources.get("requests") or {}).get("memory") or (resources.get("limits") or {}).get("memory") or 0
+    return max(2, min(999, 1000 - 1000 * whole(asked) // machine_bytes))
+
+
 def _figures(resources: Object) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
     return _of(resources.get("requests") or {}), _of(resources.get("limits") or {})
 

@@ -51,10 +51,12 @@ class ContainerSpec:
     cpu_millis: int = 0  # limit; 0: none
     cpu_request_millis: int = 0
     memory_bytes: int = 0  # limit; 0: none
+    oom_score: int = 0  # oom_score_adj: up to 1000, the first to be ended when the machine has no memory left
     mounts: tuple[Mount, ...] = ()
     run_as_user: int | None = None
     run_as_group: int | None = None
     privileged: bool = False
+    no_new_privileges: bool = False
     read_only_root: bool = False
     capabilities_add: tuple[str, ...] = ()
     capabilities_drop: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ from lichen.drivers.containerd.pins import pinned
 from lichen.model.errors import Permanent, Temporary
 
 log = logging.getLogger(__name__)
+MOST_TASKS = 4096
+"""Processes and threads of a pod: more than programs need, less than a machine has."""
 PUT_AWAY = 3
 """Tries, before all of containerd goes."""
 
@@ -207,6 +209,8 @@ class ContainerdPods:
             await client.call(rpc.STOP_SANDBOX, pb.PodSandboxRequest(pod_sandbox_id=sandbox.id))
         attempt = earlier[-1].metadata.attempt + 1 if earlier else 0
         (self.layout.logs / pod.uid).mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(cgroups.create, self.layout.pod_cgroup(pod.uid))
+        cgroups.limit(self.layout.pod_cgroup(pod.uid), tasks=MOST_TASKS)
         config = spec.sandbox_config(pod, self.layout, attempt=attempt)
         request = pb.RunPodSandboxRequest(config=config, runtime_handler=pod.runtime)
         made = (await client.call(rpc.RUN_SANDBOX, request)).pod_sandbox_id

@@ -98,6 +98,7 @@ def _resources(container: ContainerSpec) -> pb.LinuxContainerResources:
         cpu_quota=max(1000, container.cpu_millis * PERIOD // 1000) if container.cpu_millis else 0,
         cpu_shares=max(2, request * 1024 // 1000),
         memory_limit_in_bytes=container.memory_bytes,
+        oom_score_adj=container.oom_score,
     )
 
 
@@ -111,6 +112,7 @@ def _security(pod: PodSpec, container: ContainerSpec) -> pb.LinuxContainerSecuri
         namespace_options=pb.NamespaceOption(
             network=pb.NODE if pod.host_network else pb.POD, pid=pb.CONTAINER, ipc=pb.POD
         ),
+        no_new_privs=container.no_new_privileges,
         readonly_rootfs=container.read_only_root,
         masked_paths=() if container.privileged else _MASKED,
         readonly_paths=() if container.privileged else _READ_ONLY,
