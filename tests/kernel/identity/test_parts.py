@@ -86,6 +86,15 @@ async def test_a_right_password_is_remembered_for_a_while_and_a_wrong_one_never(
     passwords.close()
 
 
+async def test_a_password_that_was_just_set_need_not_be_hashed_again():
+    passwords = Passwords(b"k" * 32, Clock(), CHEAP)
+    stored = await passwords.hash("pw")
+    passwords.close()  # whatever would have to be hashed now fails
+    assert await passwords.matches("pw", stored)
+    with pytest.raises(RuntimeError):
+        await passwords.matches("Pw", stored)
+
+
 async def test_a_flood_of_passwords_is_turned_away():
     passwords = Passwords(b"k" * 32, Clock(), Cost(n=1 << 10))
     answers = await asyncio.gather(*(passwords.hash(str(i)) for i in range(100)), return_exceptions=True)

@@ -31,8 +31,8 @@ class Cost:
 
 
 class Passwords:
-    """Hashes and verifies. A right password is remembered for five minutes as a keyed digest, in memory only, bound to
-    the stored hash, so that a changed password is refused at once."""
+    """Hashes and verifies. A right password, also one that was just set, is remembered for five minutes as a keyed
+    digest, in memory only, bound to the stored hash, so that a changed password is refused at once."""
 
     def __init__(self, key: bytes, clock: Clock, cost: Cost = Cost()) -> None:
         self._key = key
@@ -46,13 +46,15 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """`scrypt$n$r$p$salt$hash`. TooManyRequests: too many are being hashed."""
         salt = secrets.token_bytes(16)
-        return _format(self._cost, salt, await self._scrypt(password, salt, self._cost, 32))
+        stored = _format(self._cost, salt, await self._scrypt(password, salt, self._cost, 32))
+        self._remember(self._digest(password, stored))
+        return stored
 
     async def matches(self, password: str, stored: str | None) -> bool:
         """Whether it is the password behind `stored`; without one it takes as long and is wrong."""
         if len(password) > MAX_LENGTH:
             return False
-        digest = hmac.digest(self._key, f"{stored}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
+        digest = self._digest(password, stored)
         if self._verified.get(digest, 0.0) > self._clock.now():
             return True
         cost, salt, expected = _parse(stored or self._decoy)
@@ -64,6 +66,9 @@ class Passwords:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _digest(self, password: str, stored: str | None) -> bytes:
+        return hmac.digest(self._key, f"{stored}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
 
     def _remember(self, digest: bytes) -> None:
         if len(self._verified) >= REMEMBERED:
