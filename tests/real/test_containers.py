@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -62,6 +63,42 @@ async def main(folder, group, uid):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+STARTING_AGENT = """
+import asyncio, sys
+from pathlib import Path
+from lichen.drivers.base import PodSpec
+from lichen.drivers.containerd import ContainerdPods
+from tests.real.test_containers import once
+
+async def no_port(*_):
+    return None
+
+async def main(folder, group, uid):
+    pods = ContainerdPods(Path(folder, "state"), Path(folder, "run"), plug=no_port, unplug=no_port, cgroup=group)
+    pod = PodSpec(uid, "conformance", "orphan")
+    await pods.start_sandbox(pod)
+    start = pods._start
+
+    async def told(*which):
+        print("starting", flush=True)
+        await start(*which)
+
+    pods._start = told
+    await pods.start_container(pod, once(Path(folder)), attempt=0)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def once(folder: Path) -> ContainerSpec:
+    """A container whose every start leaves a line in `folder`/data/starts."""
+    (folder / "data").mkdir(exist_ok=True)
+    script = "echo again >> /data/starts; exec sleep 1000"
+    mounts = (Mount(str(folder / "data"), "/data", read_only=False),)
+    return ContainerSpec("main", "busybox", command=("sh", "-c", script), mounts=mounts)
 
 
 PROCESS_AGENT = """
@@ -180,6 +217,51 @@ class TestRunc(PodConformance, ImageConformance):
         yield reopen
         for driver in made:
             await driver.close()
+
+    @pytest.mark.parametrize("moment", [0.0, 0.01, 0.02, 0.03, 0.04, 0.045, 0.05])
+    async def test_a_start_during_which_the_agent_is_killed_is_the_only_one(
+        self, pods: ContainerdPods, machine: Machine, moment: float
+    ) -> None:
+        await pods.open()
+        pod = self.a_pod()
+        agent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", STARTING_AGENT, str(machine.folder), machine.group, pod.uid,
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert agent.stdout is not None
+        assert await agent.stdout.readline() == b"starting\n"
+        await asyncio.sleep(moment)
+        agent.kill()
+        await agent.wait()
+        await self.runs_and_was_started_once(pods, machine, pod)
+
+    async def test_a_start_that_is_given_up_in_the_middle_is_the_only_one(
+        self, pods: ContainerdPods, machine: Machine, reopened: Reopened
+    ) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        for attempt in range(5):
+            starting = asyncio.create_task(pods.start_container(pod, once(machine.folder), attempt=0))
+            await asyncio.sleep(0.03 * attempt)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        await self.runs_and_was_started_once(await reopened(), machine, pod)
+
+    async def runs_and_was_started_once(self, pods: ContainerdPods, machine: Machine, pod: PodSpec) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(Temporary):
+                    await pods.start_container(pod, once(machine.folder), attempt=0)
+                    break
+                await asyncio.sleep(0.1)
+        starts = machine.folder / "data/starts"
+        async with asyncio.timeout(10):
+            while not starts.exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        state = await container_of(pods, pod)
+        assert (state.phase, state.attempt) == (ContainerPhase.RUNNING, 0)
+        assert starts.read_text() == "again\n"
 
     async def test_pods_reach_each_other_by_address(self, pods: ContainerdPods) -> None:
         script = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"

@@ -57,7 +57,10 @@ def run(settings: Settings) -> int:
                 api=(settings.reachable, settings.kubernetes_port),
             )
             async with serving(agent.app, inherited("node"), listener_files(settings, "node")):
-                await until_first(stopped.wait(), agent.run())
+                try:
+                    await until_first(stopped.wait(), agent.run())
+                finally:
+                    await engines.containers.close()
 
     with showing_metrics(settings.metrics_dir, "node"):
         return run_until_stopped(main)

@@ -87,10 +87,10 @@ class ContainerdPods:
         if self._rotation is not None:
             self._rotation.cancel()
             self._rotation = None
+        if self._client is not None:
+            await self._client.close()
         await self._plugs.close()
         await self.daemon.close()
-        if self._client is not None:
-            self._client.close()
         self._client = self._opened = None
         self._woken.clear()
 
@@ -213,7 +213,7 @@ class ContainerdPods:
         cgroups.limit(self.layout.pod_cgroup(pod.uid), tasks=MOST_TASKS)
         config = spec.sandbox_config(pod, self.layout, attempt=attempt)
         request = pb.RunPodSandboxRequest(config=config, runtime_handler=pod.runtime)
-        made = (await client.call(rpc.RUN_SANDBOX, request)).pod_sandbox_id
+        made = (await client.make(rpc.RUN_SANDBOX, request)).pod_sandbox_id
         status = (await client.call(rpc.SANDBOX_STATUS, pb.PodSandboxRequest(pod_sandbox_id=made))).status
         self._ips[made] = ips = spec.addresses(status)
         hosts = self.layout.pods / pod.uid / "hosts"
@@ -242,14 +242,14 @@ class ContainerdPods:
             config=spec.container_config(pod, container, self.layout, attempt=attempt),
             sandbox_config=spec.sandbox_config(pod, self.layout, attempt=sandbox.metadata.attempt),
         )
-        made = (await client.call(rpc.CREATE_CONTAINER, request)).container_id
+        made = (await client.make(rpc.CREATE_CONTAINER, request)).container_id
         await self._start(client, made)
         return made
 
     async def _start(self, client: rpc.Client, container_id: str) -> None:
         """Start an attempt. One whose command cannot be run is an ended attempt, and CRI keeps the reason."""
         try:
-            await client.call(rpc.START_CONTAINER, pb.ContainerRequest(container_id=container_id))
+            await client.make(rpc.START_CONTAINER, pb.ContainerRequest(container_id=container_id))
         except rpc.Refused:
             answer = await client.call(rpc.CONTAINER_STATUS, pb.ContainerRequest(container_id=container_id))
             if answer.status.state == pb.CONTAINER_CREATED:

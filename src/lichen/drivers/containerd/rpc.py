@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
+from grpclib.client import UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from lichen.drivers.containerd import cri_pb2 as pb
+from lichen.drivers.containerd.lasting import SECONDS, LastingChannel
 from lichen.model.errors import Temporary
 
 NAMESPACE = "k8s.io"
@@ -93,7 +94,8 @@ class Client:
     """containerd at a unix socket. Connects when first used, and again when the connection was lost."""
 
     def __init__(self, socket: Path) -> None:
-        self._channel = Channel(path=str(socket))
+        self._channel = LastingChannel(str(socket))
+        self._making: set[asyncio.Task[Any]] = set()
 
     async def call(self, rpc: Rpc[Q, A], request: Q, *, timeout: float | None = 120.0) -> A:
         method = UnaryUnaryMethod[Any, Any](self._channel, rpc.path, rpc.request, rpc.answer)
@@ -102,6 +104,19 @@ class Client:
         except (GRPCError, StreamTerminatedError, OSError) as error:
             raise _translated(rpc.path, error) from error
         return answer
+
+    async def make(self, rpc: Rpc[Q, A], request: Q) -> A:
+        """A call that is not broken off in the middle, though its caller may be: what containerd has begun to make
+        would be left half made."""
+        task = asyncio.create_task(self.call(rpc, request), name=rpc.path)
+        self._making.add(task)
+        task.add_done_callback(self._made)
+        return await asyncio.shield(task)
+
+    def _made(self, task: asyncio.Task[Any]) -> None:
+        self._making.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be left who wants to know
 
     async def stream(self, rpc: Rpc[Q, A], request: Q) -> AsyncIterator[A]:
         """Messages as they come; ends only by an error. The first is preceded by nothing: subscribe, then look."""
@@ -126,7 +141,10 @@ class Client:
                     raise
             await asyncio.sleep(0.01)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Once what is being made is made, or has taken its time."""
+        if self._making:
+            await asyncio.wait(self._making, timeout=SECONDS)
         self._channel.close()
 
 
