@@ -543,7 +543,7 @@ class TestRunc(PodConformance, ImageConformance):
         await log_of(pods, pod)
         client = rpc.Client(pods.layout.socket)
         await logs.rotate(client, pods.layout, longest=1)
-        client.close()
+        await client.close()
         assert await log_of(pods, pod) == ["stdout tick"]
         path = pods.log_path(pod.uid, "main", 0)
         assert path.with_name("0.log.1").exists()
