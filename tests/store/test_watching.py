@@ -9,6 +9,7 @@ import pytest
 from lichen.kinds.builtin import CONFIG_MAP
 from lichen.model.errors import Expired, Unavailable
 from lichen.store import MemoryStore, Window
+from lichen.store.watching import BEHIND, ENOUGH
 from tests.conformance.state import NS, a_map
 
 
@@ -33,6 +34,27 @@ async def test_a_watcher_too_slow_for_its_buffer_is_expired_and_others_are_not()
         await anext(slow)
     await store.create(CONFIG_MAP, a_map("more"))
     assert (await anext(fast)).type == "ADDED"
+
+
+async def test_a_watch_that_is_many_bytes_behind_is_closed_and_holds_nothing() -> None:
+    store = MemoryStore()
+    watcher = store.watch_raw(CONFIG_MAP)
+    await store.create(CONFIG_MAP, a_map("m"))
+    for number in range(BEHIND // (1 << 20) + 2):
+        await store.patch(CONFIG_MAP, "m", NS, {"data": {"a": f"{number}" * (1 << 20)}})
+    with pytest.raises(Expired):
+        await watcher.batch()
+
+
+async def test_a_batch_of_large_events_is_short() -> None:
+    store = MemoryStore()
+    for number in range(8):
+        await store.create(CONFIG_MAP, {**a_map(f"m{number}"), "data": {"a": "x" * (ENOUGH // 2)}})
+    watcher = store.watch_raw(CONFIG_MAP)
+    for number in range(8):
+        await store.patch(CONFIG_MAP, f"m{number}", NS, {"data": {"b": ""}})
+    sizes = [len(await watcher.batch(1000)) for _ in range(8)]
+    assert sizes == [2] * 8
 
 
 async def test_a_large_beginning_does_not_count_as_being_slow() -> None:

@@ -16,6 +16,11 @@ from lichen.model.state import EventType
 from lichen.store.codec import Selection, View, encode, restamped
 from lichen.store.table import Record, Table
 
+BEHIND = 32 << 20
+"""Bytes of events that a watcher may be behind: as much as a store's window keeps for those who come back."""
+ENOUGH = 256 * 1024
+"""Bytes of events that are taken at once, give or take the last."""
+
 
 class _Told(NamedTuple):
     type: EventType
@@ -81,7 +86,7 @@ class Change:
 class Watcher:
     """One watch: an async iterator of events. `aclose` ends it.
 
-    It is closed with Expired when it falls more than `limit` events behind.
+    It is closed with Expired when it falls more than `limit` events or BEHIND bytes behind.
     """
 
     def __init__(
@@ -105,13 +110,15 @@ class Watcher:
         self._backlog: Iterator[RawEvent] | None = iter(backlog)
         self._buffer: deque[RawEvent] = deque()
         self._limit = limit
+        self._held = 0
         self._waiter: asyncio.Future[None] | None = None
         self._error: ApiError | StopAsyncIteration | None = None
         table.watchers.setdefault(namespace, []).append(self)
 
     def offer(self, event: RawEvent) -> None:
         """Take one more event; a watcher that is too far behind is closed."""
-        if len(self._buffer) >= self._limit:
+        self._held += len(event.raw)
+        if len(self._buffer) >= self._limit or (self._held > BEHIND and self._buffer):
             self.fail(Expired("the watch fell too far behind: list again"))
             return
         self._buffer.append(event)
@@ -146,16 +153,32 @@ class Watcher:
             self._backlog = None
         while not self._buffer:
             await self._wait()
-        return self._buffer.popleft()
+        return self._take()
 
     async def batch(self, most: int = 256) -> list[RawEvent]:
-        """At least one event, and what else is there already: for senders that write many events at once."""
+        """At least one event, and what else is there already, up to ENOUGH bytes: for senders that write many events at
+        once."""
         events = [await self.__anext__()]
-        if self._backlog is not None:
-            events.extend(islice(self._backlog, most - 1))
-        while self._buffer and self._backlog is None and len(events) < most:
-            events.append(self._buffer.popleft())
+        size = len(events[0].raw)
+        for event in islice(self._at_hand(), most - 1):
+            events.append(event)
+            size += len(event.raw)
+            if size >= ENOUGH:
+                break
         return events
+
+    def _at_hand(self) -> Iterator[RawEvent]:
+        """What can be taken without waiting: of the beginning while it lasts, else of what came since."""
+        if self._backlog is not None:
+            yield from self._backlog
+            return
+        while self._buffer:
+            yield self._take()
+
+    def _take(self) -> RawEvent:
+        event = self._buffer.popleft()
+        self._held -= len(event.raw)
+        return event
 
     async def _wait(self) -> None:
         if self._error is not None:

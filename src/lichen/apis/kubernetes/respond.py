@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,15 +16,20 @@ from lichen.apis.kubernetes.status import status_body
 from lichen.apis.kubernetes.wire import encode, encode_yaml
 from lichen.model.errors import ApiError
 
+log = logging.getLogger(__name__)
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 GZIP_FROM = 128 * 1024
 """Bytes; upstream's threshold."""
-_PIECE = 256
-"""Items that go out in one write."""
+_PIECE, _PIECE_BYTES = 256, 256 * 1024
+"""Items that go out in one write, and their bytes, give or take the last: what a client that does not read costs."""
+STALL_SECONDS = 60.0
+"""In which a client must have taken a piece of a list."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 YAML_TYPE = (b"content-type", b"application/yaml")
+_GZIPPED = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 
 
@@ -35,7 +41,8 @@ async def send_json(request: Request, body: bytes, code: int = 200, extra: Heade
 async def send_whole(request: Request, body: bytes, headers: Headers, code: int = 200) -> None:
     """Answer with a whole body, compressed if it is large and that was asked for."""
     if len(body) >= GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        await _send_gzip(request, [body], code, headers)
+        packed = await asyncio.to_thread(zlib.compress, body, 1, 31)
+        await send_raw(request, packed, code, (*headers, *_GZIPPED))
         return
     await send_raw(request, body, code, headers)
 
@@ -47,23 +54,54 @@ async def send_list(request: Request, head: bytes, items: list[bytes], tail: byt
     if size < GZIP_FROM:
         await send_raw(request, b"".join((head, b",".join(items), tail)), 200, (JSON_TYPE,))
     elif b"gzip" in request.headers.get(b"accept-encoding", b""):
-        await _send_gzip(request, _pieces(head, items, tail), 200, (JSON_TYPE,))
+        await _send_packed_pieces(request, _pieces(head, items, tail))
     else:
         await _send_pieces(request, _pieces(head, items, tail), size)
 
 
 def _pieces(head: bytes, items: list[bytes], tail: bytes) -> Iterator[bytes]:
     yield head
-    for start in range(0, len(items), _PIECE):
-        yield (b"," if start else b"") + b",".join(items[start : start + _PIECE])
+    piece: list[bytes] = []
+    size, lead = 0, b""
+    for item in items:
+        piece.append(item)
+        size += len(item)
+        if len(piece) == _PIECE or size >= _PIECE_BYTES:
+            yield lead + b",".join(piece)
+            piece, size, lead = [], 0, b","
+    if piece:
+        yield lead + b",".join(piece)
     yield tail
 
 
 async def _send_pieces(request: Request, pieces: Iterable[bytes], size: int) -> None:
     await _start(request, 200, [JSON_TYPE, (b"content-length", b"%d" % size)])
     for piece in pieces:
-        await send_chunk(request, piece)
+        if not await _taken(request, piece):
+            return
     await send_chunk(request, b"", more=False)
+
+
+async def _send_packed_pieces(request: Request, pieces: Iterable[bytes]) -> None:
+    await _start(request, 200, [JSON_TYPE, *_GZIPPED])
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for piece in pieces:
+        packed = await asyncio.to_thread(packer.compress, piece)
+        if packed and not await _taken(request, packed):
+            return
+    await send_chunk(request, packer.flush(), more=False)
+
+
+async def _taken(request: Request, piece: bytes) -> bool:
+    """False: the client takes nothing any more. It is let go, with what it asked for, by an answer that ends too
+    soon."""
+    try:
+        async with asyncio.timeout(STALL_SECONDS):
+            await send_chunk(request, piece)
+    except TimeoutError:
+        log.info("request %s: its answer was not taken for %g s", request.id, STALL_SECONDS)
+        return False
+    return True
 
 
 async def send_object(request: Request, value: Any, form: Form, code: int = 200, extra: Headers = ()) -> None:
@@ -123,15 +161,3 @@ def _warning(text: str) -> bytes:
     kept = "".join(c if c.isprintable() else " " for c in text)[:4096]
     escaped = kept.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{escaped}"'.encode()
-
-
-async def _send_gzip(request: Request, pieces: Iterable[bytes], code: int, headers: Headers) -> None:
-    body = await asyncio.to_thread(_gzip, pieces)
-    await send_raw(request, body, code, (*headers, (b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")))
-
-
-def _gzip(pieces: Iterable[bytes]) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    packed = [packer.compress(piece) for piece in pieces]
-    packed.append(packer.flush())
-    return b"".join(packed)
