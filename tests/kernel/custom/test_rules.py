@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from lichen.kernel.cel.language import Failure, Language
 from lichen.kernel.session import Session
 from lichen.kinds.builtin import CRD
 from lichen.model.errors import Invalid
@@ -120,3 +123,43 @@ async def test_a_rule_that_does_not_compile_is_refused_with_its_definition(sessi
     (cause,) = caught.value.causes
     where = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
     assert cause.field == where
+
+
+@pytest.mark.parametrize("text", ["0" * 400_000 + "x", "1" * 400_000, "9" * 5000 + "h"])
+async def test_a_long_text_that_is_nearly_a_duration_is_judged_at_once(session: Session, text: str) -> None:
+    await ruled(session, {"a": {"type": "string", "format": "duration"}}, {"rule": "self.a > duration('1s')"})
+    async with asyncio.timeout(5):
+        assert "spec" in await refusal(session, a=text)
+
+
+LANGUAGE = Language(("self",))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("sets.contains(self, [1.0, {'a': [1.0]}])", True),
+        ("sets.contains(self, [2])", False),
+        ("sets.contains(self, [false])", False),
+        ("sets.intersects(self, [2, {'a': [1]}])", True),
+        ("sets.intersects(self, [{'a': 1}])", False),
+        ("sets.equivalent(self, [true, {'a': [1]}, 1, 1])", True),
+        ("sets.equivalent(self, [])", False),
+    ],
+)
+def test_sets_are_compared_by_value(expression: str, value: bool) -> None:
+    assert LANGUAGE.compile(expression).value(LANGUAGE.bind({"self": [1, True, {"a": [1]}]})) is value
+
+
+def test_large_sets_are_compared_at_once() -> None:
+    bound = LANGUAGE.bind({"self": [f"{number:07}" for number in range(100_000)]})
+    began = time.perf_counter()
+    assert LANGUAGE.compile("sets.equivalent(self, self)").value(bound) is True
+    assert time.perf_counter() - began < 3
+
+
+def test_what_is_looked_at_again_and_again_costs_too_much() -> None:
+    rule = LANGUAGE.compile("self.all(x, self.isSorted())")
+    assert rule.value(LANGUAGE.bind({"self": list(range(500))})) is True
+    with pytest.raises(Failure, match="actual cost limit exceeded"):
+        rule.value(LANGUAGE.bind({"self": list(range(2000))}))

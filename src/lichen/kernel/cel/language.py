@@ -5,7 +5,8 @@
     rule = language.compile("object.spec.replicas > 1")          # Mistake
     rule.value(language.bind({"object": obj, "oldObject": None}))  # Failure
 
-What an expression may cost is bounded by the library: 10,000 steps of `all`, `map` and their like, all in all. A pass
+What an expression may cost is bounded by the library: 10,000 steps of `all`, `map` and their like, all in all; what it
+may in functions of ours, by `budget`. A pass
 over a small object takes some ten microseconds; `apart` takes large ones, and rules that were seen to take their time
 (`Pace`), off the event loop, which the library's evaluation does not hold up.
 """
@@ -13,14 +14,18 @@ over a small object takes some ten microseconds; `apart` takes large ones, and r
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
+from lichen.kernel.cel import budget
 from lichen.kernel.cel.objects import plain
 from lichen.model.errors import LichenError
 
@@ -54,6 +59,7 @@ class Program:
 
     def value(self, bound: Any) -> Any:
         """As plain Python. Failure."""
+        budget.begin()
         try:
             found = self._compiled.eval(bound)
             plain_value = found.plain_value()
@@ -179,7 +185,16 @@ async def apart(size: int, work: Callable[[], T], pace: Pace | None = None) -> T
         finally:
             pace.took(time.perf_counter() - started)
 
-    return measured() if size < LARGE and not pace.is_slow else await asyncio.to_thread(measured)
+    if size < LARGE and not pace.is_slow:
+        return measured()
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: context.run(measured))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads of their own: a rule that takes its time keeps nothing else waiting but rules."""
+    return ThreadPoolExecutor(2, thread_name_prefix="rules")
 
 
 def size_of(*objects: Any) -> int:
@@ -199,5 +214,5 @@ def _runtime_words(text: str) -> str:
     if text.startswith("No matching overloads found"):
         return f"no such overload: {text.partition(' : ')[2]}"
     if text == "Iteration budget exceeded":
-        return "operation cancelled: actual cost limit exceeded"
+        return budget.EXCEEDED
     return text

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from lichen.kernel.cel.budget import counted
 from lichen.kernel.cel.formats import add_formats
 from lichen.kernel.patterns import Pattern, compiled_pattern
 from lichen.model.quantity import parse
@@ -35,7 +36,7 @@ def functions(cel: Any, may: May | None) -> list[Any]:
                 return_type=returns,
                 parameters=parameters,
                 is_member=member,
-                impl=impl,
+                impl=counted(impl),
             )
         )
 
@@ -68,9 +69,9 @@ def functions(cel: Any, may: May | None) -> list[Any]:
     add("max", [values], dyn, lambda items: max(items))
     add("indexOf", [values, dyn], number, lambda items, item: items.index(item) if item in items else -1)
     add("lastIndexOf", [values, dyn], number, _last_index)
-    add("sets.contains", [dyn, dyn], flag, lambda a, b: all(item in a for item in b), member=False)
-    add("sets.intersects", [dyn, dyn], flag, lambda a, b: any(item in a for item in b), member=False)
-    add("sets.equivalent", [dyn, dyn], flag, _equivalent, member=False)
+    add("sets.contains", [dyn, dyn], flag, lambda a, b: _set(a) >= _set(b), member=False)
+    add("sets.intersects", [dyn, dyn], flag, lambda a, b: not _set(a).isdisjoint(_set(b)), member=False)
+    add("sets.equivalent", [dyn, dyn], flag, lambda a, b: _set(a) == _set(b), member=False)
     add("ip.isCanonical", [text], flag, lambda value: _ip(value)["ip"] == value, member=False)
     add_formats(add, cel)
     _add_authorizer(add, dyn, text, flag, may)
@@ -228,8 +229,15 @@ def _last_index(items: list[Any], item: Any) -> int:
     return len(items) - 1 - items[::-1].index(item) if item in items else -1
 
 
-def _equivalent(a: list[Any], b: list[Any]) -> bool:
-    return all(item in b for item in a) and all(item in a for item in b)
+def _set(items: list[Any]) -> frozenset[Any]:
+    return frozenset(map(_frozen, items))
+
+
+def _frozen(value: Any) -> Any:
+    """What is equal to that of an equal value, and can be in a set."""
+    if isinstance(value, dict):
+        return frozenset((key, _frozen(item)) for key, item in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list) else (type(value) is bool, value)
 
 
 def _add_authorizer(add: Any, dyn: Any, text: Any, flag: Any, may: May | None) -> None:

@@ -35,7 +35,7 @@ _REASONS = {
     "FieldValueRequired": "Required value",
     "FieldValueDuplicate": "Duplicate value",
 }
-_PARTS = re.compile(r"(\d+)([hms])")
+_PARTS, _DURATION = re.compile(r"([0-9]+)([hms])"), re.compile(r"(?:[0-9]+[hms])+")
 _NOTHING = object()
 
 
@@ -253,11 +253,14 @@ def _time(text: Any) -> Any:
 
 
 def _duration(text: Any) -> Any:
-    parts = _PARTS.findall(text) if isinstance(text, str) else []
-    if not parts or "".join(a + b for a, b in parts) != text:
+    if not isinstance(text, str) or _DURATION.fullmatch(text) is None:
         return text
+    parts = _PARTS.findall(text)
     unit = {"h": 3600, "m": 60, "s": 1}
-    return duration(timedelta(seconds=sum(int(number) * unit[name] for number, name in parts)))
+    try:
+        return duration(timedelta(seconds=sum(int(number) * unit[name] for number, name in parts)))
+    except (ValueError, OverflowError):
+        return text
 
 
 def _bytes(text: Any) -> Any:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -177,8 +176,14 @@ def _within(bits: int) -> Callable[[Any], bool]:
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    compiled = re.compile(pattern)
-    return lambda value: type(value) is not str or compiled.fullmatch(value) is not None
+    whole = rf"\A(?:{pattern})\z"
+
+    def holds(value: Any) -> bool:
+        compiled = compiled_pattern(whole)
+        assert compiled is not None  # it is one of ours
+        return type(value) is not str or compiled.search(value) is not None
+
+    return holds
 
 
 _FORMATS: dict[str, Callable[[Any], bool]] = {
