@@ -271,6 +271,20 @@ async def test_projects_enforce_pod_security_baseline(session: Session, spec: Ob
     await session.create(POD, a_pod(namespace="kube-system", **spec))
 
 
+@pytest.mark.parametrize(
+    "context", [{"privileged": True}, {"capabilities": {"add": ["SYS_MODULE"]}}, {"procMount": "Unmasked"}]
+)
+async def test_what_is_added_to_a_running_pod_is_held_to_pod_security(session: Session, context: Object) -> None:
+    await session.create(POD, a_pod(nodeName="n"))
+    added = [{"name": "debug", "image": "b", "securityContext": context}]
+    patch = {"spec": {"ephemeralContainers": added}}
+    with pytest.raises(Forbidden, match='violates PodSecurity "baseline:latest"'):
+        await session.patch(POD, "p", NS, patch, subresource="ephemeralcontainers")
+    added[0]["securityContext"] = {"capabilities": {"drop": ["ALL"]}}
+    made = await session.patch(POD, "p", NS, patch, subresource="ephemeralcontainers")
+    assert [c["name"] for c in made["spec"]["ephemeralContainers"]] == ["debug"]
+
+
 async def test_only_the_admin_relaxes_pod_security(kernel: Kernel) -> None:
     relaxed = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     with pytest.raises(Forbidden, match="only the admin of the cloud may relax"):

@@ -16,6 +16,8 @@ from lichen.model.names import SYSTEM_NAMESPACE
 _SYSTEM = (SYSTEM_NAMESPACE, "kube-system")
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _TOLERATION_SECONDS = 300
+_CHECKED = ("", "ephemeralcontainers")
+"""What changes a pod in a way that Pod Security looks at. Binding one that was let in before is none."""
 PROCESS = "process"
 
 
@@ -34,7 +36,7 @@ class Pods:
             await self._check_runtime(request, spec)
             await self._fill_token(request, spec)
             await self._check_security(request, spec)
-        elif not request.subresource and request.old is not None and spec != request.old["spec"]:
+        elif request.subresource in _CHECKED and request.old is not None and spec != request.old["spec"]:
             await self._check_security(request, spec)
 
     async def _fill_account(self, request: Request, spec: Object) -> None:
