@@ -125,3 +125,13 @@ def test_a_schedule_is_kept_and_run_by_hand(cloud: Here):
     ended = cloud.kubectl("-n", "demo", "create", "cronjob", "odd", "--image=b", "--schedule=61 * * * *", "--", "true")
     assert "'61' is no minute" in ended.err
     demo(cloud, "delete", "cronjob/nightly")
+
+
+def test_a_workload_is_refused_what_its_writer_is_refused(cloud: Here) -> None:
+    workload = a_workload("Deployment", "vip")
+    workload["spec"]["template"]["spec"]["priorityClassName"] = "system-cluster-critical"
+    demo(cloud, "apply", "-f", "-", input=workload)
+    events = ("get", "events", "--field-selector", "reason=FailedCreate", "-o", "jsonpath={.items[*].message}")
+    assert "priorityClass is not permitted in demo namespace" in until("it is refused", lambda: demo(cloud, *events))
+    assert demo(cloud, "get", "pods", "-l", "app=vip", "-o", "name") == ""
+    demo(cloud, "delete", "deployment", "vip")

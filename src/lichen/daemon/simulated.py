@@ -35,8 +35,8 @@ from lichen.drivers.fake.usage import machine_usage
 from lichen.drivers.files.images import ImageStore
 from lichen.kernel.kernel import SYSTEM
 from lichen.model.errors import NotFound
-from lichen.model.names import POOL
-from lichen.model.state import State
+from lichen.model.names import CONTROLLERS, POOL
+from lichen.model.state import Caller, State
 from lichen.runtime.clock import Clock, SystemClock
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ HOST = Capacity(cpu_millis=16_000, memory=64 << 30, storage=1 << 40)
 """What each simulated host has."""
 CLASSES = ("runc", "crun", "microvm", "process")
 ZONES = 3
+_CONTROLLERS = Caller(CONTROLLERS, (CONTROLLERS, "system:authenticated"))
+"""With no more rights than in a process of their own: what is refused to a project is refused to what acts for it."""
 
 
 def run(settings: Settings, sockets: Mapping[str, socket.socket]) -> int:
@@ -78,11 +80,12 @@ async def _serve(core: Core, sockets: Mapping[str, socket.socket], stopped: asyn
     ):
         write_cloud_file(settings)
         root_ca = (settings.tls_dir / "ca.crt").read_text()
+        controllers = core.kernel.acting(_CONTROLLERS)
         works = [
             core.run(),
             keep_keeping_small(settings.log_dir),
-            manage(session, clock, root_ca=root_ca),
-            ImageBytes(session, ImageStore(settings.images_dir), clock).run(),
+            manage(controllers, clock, root_ca=root_ca),
+            ImageBytes(controllers, ImageStore(settings.images_dir), clock).run(),
         ]
         await until_first(stopped.wait(), *works, *(agent.run() for agent in agents.values()))
 
