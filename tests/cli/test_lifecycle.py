@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -178,3 +179,18 @@ def test_images_are_built_into_the_file_one_names(here: Here):
 
 
 SLEEPS = {"name": "c", "image": "busybox", "command": ["sleep", "100000"]}
+
+
+def test_nothing_that_lies_where_one_stands_is_run(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "copy.py").write_text("raise SystemExit('what lies here was run')")
+    monkeypatch.chdir(tmp_path)
+    command = ["lichen", "up", "--simulate", "--foreground", "--data-dir", str(here.data_dir)]
+    ports = ["--kubernetes-port", "0", "--openstack-port", "0", "--node-port", "0"]
+    with subprocess.Popen([*command, *ports], env=here.env, stdout=subprocess.DEVNULL) as process:
+        until("it answers or has ended", lambda: process.poll() is not None or is_up(here))
+        assert process.poll() is None
+        process.terminate()
+
+
+def is_up(here: Here) -> bool:
+    return here.lichen("status", "--data-dir", str(here.data_dir)).code == 0

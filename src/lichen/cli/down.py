@@ -59,6 +59,6 @@ def _clean_up(cloud: LocalCloud) -> None:
     if os.geteuid() != 0:
         raise CommandError("the machine is cleaned up by root: use sudo.")
     command = [sys.executable, "-m", "lichen.daemon", "clean", "--data-dir", cloud.data_dir]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     if ended.returncode:
         raise CommandError(f"something could not be removed:\n{ended.stderr.strip()}")

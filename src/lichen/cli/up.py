@@ -30,6 +30,7 @@ def up(arguments: argparse.Namespace) -> int:
     steps = Steps()
     command = _daemon_command(arguments, data_dir)
     if arguments.foreground:
+        os.chdir("/")  # Python looks for its modules where it stands, and root may stand anywhere
         os.execv(command[0], command)  # noqa: S606
     if not arguments.simulate:
         build_base_images(data_dir, steps)
