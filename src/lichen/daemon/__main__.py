@@ -15,7 +15,7 @@ from pathlib import Path
 from lichen.daemon.interpreter import own_python
 from lichen.daemon.logs import set_up_logging
 from lichen.daemon.settings import Settings, load_settings
-from lichen.daemon.sockets import SOCKETS_VARIABLE, open_sockets
+from lichen.daemon.sockets import SOCKETS_VARIABLE, allow_connections, open_sockets
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
         # What these load stays: the collector need not look through it until `life` has set it apart.
         gc.disable()
     set_up_logging(arguments.role)
+    allow_connections()
     if arguments.role == "start":
         return _start(arguments)
     settings = load_settings(arguments.data_dir)

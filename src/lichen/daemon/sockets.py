@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 
 from lichen.daemon.settings import Settings
@@ -11,6 +12,18 @@ from lichen.daemon.settings import Settings
 BACKLOG = 2048
 SOCKETS_VARIABLE = "LICHEN_SOCKETS"
 LISTENERS = ("kubernetes", "openstack", "node")
+
+
+CONNECTIONS = 65536
+"""Descriptors that a process may have, if the machine lets it: each connection takes one."""
+
+
+def allow_connections() -> None:
+    """As many connections as can be had. Systems begin with 1024, which one client can use up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def listen(address: str, port: int) -> socket.socket:
