@@ -127,7 +127,7 @@ class Agent:
             root=root, host_ip=host_ip, engine=engine, recorder=self._recorder, failures=failures, api=api,
         )  # fmt: skip
         if self.attachments is not None:
-            self.pods.claims = self.attachments.folders_of
+            self.pods.making.claims = self.attachments.folders_of
         self.meter = Meter(usage, self.pods.usage, clock)
         self.app = NodeApp(self.pods, self.servers, sources, clock, self.meter, may_call=may_call)
         self.ready = asyncio.Event()

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -15,13 +14,10 @@ from lichen.agent.counting import counted
 from lichen.agent.failures import Failures, Place
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
-from lichen.agent.pod_spec import container_spec, pod_spec
+from lichen.agent.pod_making import PodMaking, needs_port, runtime_of
 from lichen.agent.probes import Prober, speak
-from lichen.agent.references import References, mounts_tokens
 from lichen.agent.reporting import patch_status
-from lichen.agent.service_links import service_links
 from lichen.agent.sources import Sources
-from lichen.agent.tokens import PodTokens
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
 from lichen.drivers.base import (
@@ -30,7 +26,6 @@ from lichen.drivers.base import (
     ContainerUsage,
     Measuring,
     PodDriver,
-    PodState,
     PortSpec,
     Reachable,
 )
@@ -38,13 +33,11 @@ from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden, LichenError, NotFound, Permanent, Temporary
 from lichen.model.meta import name_of, namespace_of, revision_of, uid_of
-from lichen.model.metrics import STEP_FAILURES
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import Preconditions, State
 from lichen.model.tracing import follow
 from lichen.planning import pod_steps as plan
 from lichen.planning.pod import plan_pod
-from lichen.planning.pod_restart import container_specs
 from lichen.runtime.clock import Clock
 from lichen.runtime.events import Recorder
 
@@ -53,8 +46,6 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str]
 ROUNDS = 50
 """Plans in a row after which a pod that does not settle is put off."""
-DEFAULT_RUNTIME = "runc"
-MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Pods:
@@ -84,16 +75,11 @@ class Pods:
         self._state = state
         self._networks = networks
         self._sources = sources
-        self._tokens = PodTokens(state, clock)
-        self._references = References(state, self._tokens)
         self._clock = clock
         self._host_ip = host_ip
         self._engine = engine
-        self._api = api
-        self.claims: Callable[[Object], Awaitable[tuple[Mapping[str, Path], str]]] = _no_claims
-        """Where the claims of a pod are mounted, and what is missing."""
+        self.making = PodMaking(state, networks, sources, self.volumes, self._events, clock, host_ip=host_ip, api=api)
         self._uids: dict[Key, tuple[str, str]] = {}
-        self._failures: dict[str, dict[str, plan.Failure]] = {}
         self._written: dict[Key, Object] = {}
         self._wakes: dict[str, set[asyncio.Event]] = {}
         self._prober = Prober(clock, self.pod_changed, self._reach)
@@ -152,16 +138,16 @@ class Pods:
 
     def driver_of(self, pod: Object) -> PodDriver | None:
         """The engine of the pod's RuntimeClass; None if this node has none."""
-        return self.drivers.get(_runtime(pod))
+        return self.drivers.get(runtime_of(pod))
 
     async def plug(self, uid: str, netns: str) -> PortSpec | None:
         """What the CNI plugin asks for: plug the pod's Port into `netns`; None: the pod has no network of its own."""
         pod = self.by_uid(uid)
         if pod is None:
             raise Temporary(f"Pod {uid} is not known on node {self._node}.")
-        if not _needs_port(pod):
+        if not needs_port(pod):
             return None
-        port = self._port(uid)
+        port = self.making.port(uid)
         if port is None:
             raise Temporary(f"The Port of pod {name_of(pod)} does not exist yet.")
         return await self._networks.plug_namespace(port, netns)
@@ -176,17 +162,14 @@ class Pods:
 
     async def _reach(self, pod: Object, port: int, data: bytes) -> bytes:
         """Speak to a port of the pod from this node: through its network's engine, or directly if it is the host's."""
-        if not _needs_port(pod):
+        if not needs_port(pod):
             return await speak(self._host_ip or "127.0.0.1", port, data)
-        engine, own = self._networks.driver, self._port(uid_of(pod))
+        engine, own = self._networks.driver, self.making.port(uid_of(pod))
         if not isinstance(engine, Reachable):
             raise Permanent("Unreachable", "this node's network engine cannot speak to pods")
         if own is None or not own["spec"].get("fixedIps"):
             raise Temporary("the pod has no address yet")
         return await engine.reach(own["spec"]["networkId"], own["spec"]["fixedIps"][0]["ipAddress"], port, data)
-
-    def _port(self, uid: str) -> Object | None:
-        return next((p for p in self._sources.ports_of(uid) if p["spec"].get("deviceOwner") == "pod"), None)
 
     async def _reconcile(self, key: Hashable) -> float | None:
         place = cast(Key, key)
@@ -197,10 +180,10 @@ class Pods:
                 await self._forget(place)
             if pod is None:
                 return None
-            self._uids[place] = (uid_of(pod), _runtime(pod))
+            self._uids[place] = (uid_of(pod), runtime_of(pod))
             follow(pod)
             actual = await self._gather(pod)
-            renewal = await self._renew_tokens(pod, actual)
+            renewal = await self.making.renew_tokens(pod, _running(actual))
             steps = plan_pod(pod, actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, pod, steps)
@@ -230,37 +213,30 @@ class Pods:
     async def _gather(self, pod: Object) -> plan.PodActual:
         uid, driver = uid_of(pod), self.driver_of(pod)
         state = (await driver.discover()).get(uid) if driver is not None else None
-        failures = dict(self._failures.get(uid) or {})
+        failures = self.making.failures(uid)
         refusal = self._refusal(pod, driver)
         if refusal:
             failures[""] = plan.Failure("FailedCreatePodSandBox", refusal, self._clock.now(), 30)
-        elif state is None and (missing := (await self.claims(pod))[1]):
+        elif state is None and (missing := (await self.making.claims(pod))[1]):
             failures[""] = plan.Failure("FailedMount", missing, self._clock.now(), 1)
         containers = tuple(_container(c) for c in state.containers) if state else ()
-        port = self._port(uid)
+        port = self.making.port(uid)
         return plan.PodActual(
             sandbox="" if state is None else "Ready" if state.ready else "Dead",
-            ips=self._ips(pod, state),
+            ips=self.making.ips(pod, state),
             containers=containers,
             failures=failures,
             probes=self._prober.results(pod, driver, containers),
             engine=self._engine,
             host_ip=self._host_ip,
-            address_ready=not _needs_port(pod) or (port is not None and self._networks.spec(port) is not None),
+            address_ready=not needs_port(pod) or (port is not None and self._networks.spec(port) is not None),
         )
-
-    def _ips(self, pod: Object, state: PodState | None) -> tuple[str, ...]:
-        if state is None:
-            return ()
-        if not _needs_port(pod):
-            return (self._host_ip,) if self._host_ip else ()
-        return state.ips
 
     def _refusal(self, pod: Object, driver: PodDriver | None) -> str:
         """Why this node must not run the pod at all; "" if it may."""
         if driver is None:
-            return f"node {self._node} has no runtime {_runtime(pod)}"
-        if _runtime(pod) == "process" and namespace_of(pod) != SYSTEM_NAMESPACE:
+            return f"node {self._node} has no runtime {runtime_of(pod)}"
+        if runtime_of(pod) == "process" and namespace_of(pod) != SYSTEM_NAMESPACE:
             return f"RuntimeClass process is allowed in namespace {SYSTEM_NAMESPACE} only"
         return ""
 
@@ -291,9 +267,9 @@ class Pods:
                 pod = await patch_status(self._state, POD, pod, step.status)
                 self._written[key] = pod
             case plan.StartSandbox() if driver is not None:
-                await self._start_sandbox(pod, driver)
+                await self.making.start_sandbox(pod, driver)
             case plan.StartContainer() if driver is not None:
-                await self._start_container(pod, driver, step)
+                await self.making.start_container(pod, driver, step)
             case plan.RemoveSandbox() if driver is not None:
                 await driver.remove_sandbox(uid, grace=step.grace)
                 await self.unplug(uid)
@@ -302,92 +278,6 @@ class Pods:
             case _:
                 pass
         return pod
-
-    async def _start_sandbox(self, pod: Object, driver: PodDriver) -> None:
-        port = self._port(uid_of(pod))
-        port_id = port["spec"]["id"] if port is not None and _needs_port(pod) else ""
-        try:
-            await driver.start_sandbox(pod_spec(pod, port_id, _runtime(pod), self._name_server(port)))
-        except (Temporary, Permanent) as error:
-            STEP_FAILURES.add("pod", plan.StartSandbox.__name__)
-            self._failed(pod, "", "FailedCreatePodSandBox", error)
-        else:
-            self._succeeded(uid_of(pod), "")
-
-    def _name_server(self, port: Object | None) -> str:
-        """The address at which the port's network answers questions for names."""
-        spec = self._networks.spec(port) if port is not None else None
-        return spec.gateway if spec is not None else ""
-
-    async def _start_container(self, pod: Object, driver: PodDriver, step: plan.StartContainer) -> None:
-        uid = uid_of(pod)
-        spec = next(c for c in container_specs(pod) if c["name"] == step.name)
-        reason = "ErrImagePull"
-        try:
-            await self._have_image(driver, spec)
-            self._events.pulled(pod, spec)
-            reason = "CreateContainerConfigError"
-            find = await self._references.of(pod, spec)
-            tokens = await self._references.tokens(pod, spec)
-            claims, _ = await self.claims(pod)
-            mounts = await self.volumes.mounts(pod, spec, find, tokens, claims)
-            state = (await driver.discover()).get(uid)
-            links = service_links(pod, self._sources.services.items.values(), self._api)
-            ips = self._ips(pod, state)
-            container = container_spec(pod, spec, mounts, find, self._host_ip, ips, links, machine_bytes=MACHINE_BYTES)
-            reason = "RunContainerError"
-            port = self._port(uid)
-            port_id = port["spec"]["id"] if port is not None else ""
-            sandbox = pod_spec(pod, port_id, _runtime(pod), self._name_server(port))
-            await driver.remove_container(uid, step.name)
-            await driver.start_container(sandbox, container, attempt=step.attempt)
-        except (Temporary, Permanent) as error:
-            STEP_FAILURES.add("pod", type(step).__name__)
-            self._failed(pod, step.name, reason, error)
-        else:
-            self._events.started(pod, step.name)
-            self._succeeded(uid, step.name)
-
-    async def _renew_tokens(self, pod: Object, actual: plan.PodActual) -> list[float]:
-        """Renew the tokens of running containers if it is time; when it will be time again, [] for never."""
-        running = {container.name for container in actual.containers if container.phase == ContainerPhase.RUNNING}
-        bearing = [c for c in container_specs(pod) if c["name"] in running and mounts_tokens(pod, c)]
-        if not bearing:
-            return []
-        uid = uid_of(pod)
-        if self._tokens.due(uid) <= self._clock.now():
-            self._tokens.begin(uid)
-            try:
-                for spec in bearing:
-                    find, tokens = await self._references.of(pod, spec), await self._references.tokens(pod, spec)
-                    await self.volumes.mounts(pod, spec, find, tokens, (await self.claims(pod))[0])
-            except (LichenError, OSError) as error:
-                log.warning("pod %s: its tokens cannot be renewed: %s", uid, error)
-        return [self._tokens.due(uid)]
-
-    async def _have_image(self, driver: PodDriver, spec: Object) -> None:
-        image = spec.get("image") or ""
-        if spec.get("imagePullPolicy") == "Never":
-            names = {name for known, _ in await driver.images() for name in known}
-            if not names & {image, *_full_names(image)}:
-                raise Permanent(
-                    "ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never'
-                )
-            return
-        await driver.ensure_image(image)
-
-    def _failed(self, pod: Object, name: str, reason: str, error: Temporary | Permanent) -> None:
-        uid = uid_of(pod)
-        before = self._failures.setdefault(uid, {}).get(name)
-        own = error.reason if isinstance(error, Permanent) else reason
-        reason = own if own in _REASONS else reason
-        count = before.count + 1 if before is not None and before.reason == reason else 1
-        self._failures[uid][name] = plan.Failure(reason, error.message, self._clock.now(), count)
-        self._events.failed(pod, name, reason, error.message)
-        log.info("pod %s %s: %s: %s", uid, name, reason, error.message)
-
-    def _succeeded(self, uid: str, name: str) -> None:
-        self._failures.get(uid, {}).pop(name, None)
 
     async def _release(self, key: Key, pod: Object) -> None:
         """Nothing of the pod is left here: let the object go."""
@@ -410,8 +300,7 @@ class Pods:
 
     async def _clear(self, uid: str) -> None:
         self._prober.forget(uid)
-        self._tokens.forget(uid)
-        self._failures.pop(uid, None)
+        self.making.forget(uid)
         await self.volumes.remove(uid)
 
     async def _is_gone(self, namespace: str, name: str, uid: str) -> bool:
@@ -425,38 +314,13 @@ class Pods:
         return uid_of(pod) != uid or not self.is_mine(pod)
 
 
-async def _no_claims(pod: Object) -> tuple[Mapping[str, Path], str]:
-    claims = [v for v in pod["spec"].get("volumes") or [] if "persistentVolumeClaim" in v]
-    return {}, "this node mounts no volumes" if claims else ""
-
-
-_REASONS = {
-    "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError",
-    "RunContainerError", "FailedMount", "FailedCreatePodSandBox",
-}  # fmt: skip
-
-
-def _runtime(pod: Object) -> str:
-    name: str = pod["spec"].get("runtimeClassName") or DEFAULT_RUNTIME
-    return name
-
-
-def _needs_port(pod: Object) -> bool:
-    return not pod["spec"].get("hostNetwork") and _runtime(pod) != "process"
-
-
-def _full_names(image: str) -> set[str]:
-    """How an engine may write the name of an image that was written short."""
-    tagged = image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
-    names = {tagged}
-    if "." not in image.partition("/")[0] and ":" not in image.partition("/")[0]:
-        names |= {f"docker.io/{tagged}", f"docker.io/library/{tagged}", f"docker.io/library/{image}"}
-    return names
-
-
 def _container(state: ContainerState) -> plan.ContainerActual:
     return plan.ContainerActual(
         name=state.name, phase=str(state.phase), attempt=state.attempt, id=state.id, image=state.image,
         image_id=state.image_id, started_at=state.started_at, finished_at=state.finished_at,
         exit_code=state.exit_code, reason=state.reason, message=state.message,
     )  # fmt: skip
+
+
+def _running(actual: plan.PodActual) -> set[str]:
+    return {container.name for container in actual.containers if container.phase == ContainerPhase.RUNNING}
