@@ -8,10 +8,13 @@ import contextlib
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from lichen.kernel.admission.routers import INTERFACE as ROUTER_INTERFACE
 from lichen.kernel.admission.services import SERVICE_RANGE
 from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE, SERVICE_CIDR, STORAGE_CLASS
 from lichen.kinds.core.small import DEFAULT_CIDR
 from lichen.kinds.network.network import Network
+from lichen.kinds.network.port import FixedIP, Port
+from lichen.kinds.network.router import ExternalGateway, Router
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object
@@ -29,6 +32,8 @@ POD_RANGE = "10.244.0.0/16"
 PUBLIC_NETWORK = "public"
 PUBLIC_RANGE = "172.24.4.0/24"
 """What DevStack gives out, too: it is on no network but the host's own bridge."""
+ROUTER = "cluster"
+"""The way out of the network that all projects share."""
 API_PORT = 6443
 VOLUME_TYPE = "standard"
 PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
@@ -49,19 +54,38 @@ async def bootstrap(session: Session) -> None:
         _ensure(session, SERVICE_CIDR, {"metadata": {"name": DEFAULT_CIDR}, "spec": {"cidrs": [SERVICE_RANGE]}}),
     )
     await _ensure(session, Subnet.KIND, _cluster_subnet())
-    await _offer_public(session)
+    await _offer(session)
+
+
+async def _offer(session: Session) -> None:
+    """Once in a cloud's life, be it one of an earlier release: an admin may do without any of it for good."""
+    cluster = await session.get(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE)
+    before = [name for name in annotations_of(cluster).get(OFFERED, "").split(",") if name]
+    offers = {PUBLIC_NETWORK: _offer_public, f"{ROUTER}-router": _offer_router}
+    for name, offer in offers.items():
+        if name not in before:
+            await offer(session)
+    if offered := [name for name in offers if name not in before]:
+        annotations = {OFFERED: ",".join([*before, *offered])}
+        await session.patch(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, {"metadata": {"annotations": annotations}})
 
 
 async def _offer_public(session: Session) -> None:
-    """Once in a cloud's life, be it one of an earlier release: an admin may do without it for good."""
-    cluster = await session.get(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE)
-    if OFFERED in annotations_of(cluster):
-        return
     if not await _is_taken(session):
         await _ensure(session, Network.KIND, _public_network())
         await _ensure(session, Subnet.KIND, _public_subnet())
-    offered = {"metadata": {"annotations": {OFFERED: PUBLIC_NETWORK}}}
-    await session.patch(Network.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE, offered)
+
+
+async def _offer_router(session: Session) -> None:
+    """Unless there is nowhere to lead to, or somebody's router leads out of the network already."""
+    subnet = await session.get(Subnet.KIND, CLUSTER_NETWORK, SYSTEM_NAMESPACE)
+    ports = (await session.list(Port.KIND, fields=f"spec.networkId={subnet['spec']['networkId']}")).items
+    public = [n for n in (await session.list(Network.KIND, SYSTEM_NAMESPACE)).items if _is_public(n)]
+    if not public or any(port["spec"].get("deviceOwner") == ROUTER_INTERFACE for port in ports):
+        return
+    await _ensure(session, Router.KIND, _router())
+    router = await session.get(Router.KIND, ROUTER, SYSTEM_NAMESPACE)
+    await _ensure(session, Port.KIND, _router_port(router, subnet))
 
 
 async def _is_taken(session: Session) -> bool:
@@ -121,6 +145,22 @@ def _public_network() -> Object:
 def _public_subnet() -> Object:
     spec = Subnet.Spec(display_name=PUBLIC_NETWORK, network=PUBLIC_NETWORK, cidr=PUBLIC_RANGE, dhcp=False)
     return new_object(Subnet.KIND, PUBLIC_NETWORK, SYSTEM_NAMESPACE, spec)
+
+
+def _router() -> Object:
+    gateway = ExternalGateway(network=PUBLIC_NETWORK)
+    spec = Router.Spec(display_name=ROUTER, external_gateway=gateway, description="The way out of pods and servers.")
+    return new_object(Router.KIND, ROUTER, SYSTEM_NAMESPACE, spec)
+
+
+def _router_port(router: Object, subnet: Object) -> Object:
+    spec = Port.Spec(
+        network=CLUSTER_NETWORK,
+        fixed_ips=[FixedIP(subnet=CLUSTER_NETWORK, ip_address=subnet["spec"]["gatewayIp"])],
+        device_owner=ROUTER_INTERFACE,
+        device_id=router["spec"]["id"],
+    )
+    return new_object(Port.KIND, f"{ROUTER}-router", SYSTEM_NAMESPACE, spec)
 
 
 def _api_service() -> Object:

@@ -41,8 +41,8 @@ LISTEN = "lichen.dev/listen"
 NODE_FINALIZER = "lichen.dev/node"
 """Finalizer: the node has still to let go of what it runs for the object."""
 OFFERED = "lichen.dev/offered"
-"""Annotation of the cluster's network: the network that every cloud is given once, and that its admin may delete for
-good."""
+"""Annotation of the cluster's network: what every cloud is given once, and its admin may delete for good (an external
+network, a router that leads there), separated by commas."""
 STALLED = "Stalled"
 """Condition: what the node does about the object fails again and again; gone when it goes well. Of a Node: what fails
 there and could be said nowhere else."""
