@@ -7,7 +7,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice
 from typing import NamedTuple, Self
 
 from lichen.model.errors import ApiError, Expired
@@ -160,20 +159,16 @@ class Watcher:
         once."""
         events = [await self.__anext__()]
         size = len(events[0].raw)
-        for event in islice(self._at_hand(), most - 1):
+        while len(events) < most and size < ENOUGH and (event := self._at_hand()) is not None:
             events.append(event)
             size += len(event.raw)
-            if size >= ENOUGH:
-                break
         return events
 
-    def _at_hand(self) -> Iterator[RawEvent]:
+    def _at_hand(self) -> RawEvent | None:
         """What can be taken without waiting: of the beginning while it lasts, else of what came since."""
         if self._backlog is not None:
-            yield from self._backlog
-            return
-        while self._buffer:
-            yield self._take()
+            return next(self._backlog, None)
+        return self._take() if self._buffer else None
 
     def _take(self) -> RawEvent:
         event = self._buffer.popleft()
