@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from lichen.drivers.base import PodDriver
 from lichen.model.data import Object
-from lichen.model.errors import LichenError
+from lichen.model.errors import LichenError, Permanent
 from lichen.model.meta import uid_of
 from lichen.planning.pod_restart import container_specs
 from lichen.planning.pod_steps import ContainerActual, Probes
@@ -144,7 +145,7 @@ class Prober:
             await self._reach(pod, port, b"")
             return True, ""
         answer = await self._reach(pod, port, _request(probe["httpGet"]))
-        code = int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0
+        code = _status_code(answer)
         return 200 <= code < 400, f"HTTP probe failed with statuscode: {code}"
 
 
@@ -190,7 +191,15 @@ def _port(pod: Object, name: str, port: int | str | None) -> int:
             for declared in spec.get("ports") or []:
                 if declared.get("name") == port:
                     return int(declared["containerPort"])
-    return int(port or 0)
+    if port and port.isascii() and port.isdigit():
+        return int(port)
+    raise Permanent("UnknownPort", f"container {name} has no port that is named {port}")
+
+
+def _status_code(answer: bytes) -> int:
+    """0: the container speaks no HTTP."""
+    found = re.match(rb"HTTP/[0-9.]+ ([0-9]{3})(?![0-9])", answer)
+    return int(found[1]) if found else 0
 
 
 def _request(action: Object) -> bytes:
