@@ -285,6 +285,21 @@ async def test_what_is_added_to_a_running_pod_is_held_to_pod_security(session: S
     assert [c["name"] for c in made["spec"]["ephemeralContainers"]] == ["debug"]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"configMap": {"name": "c", "defaultMode": 0o4755}},
+        {"secret": {"secretName": "s", "items": [{"key": "k", "path": "p", "mode": 0o2755}]}},
+        {"downwardAPI": {"defaultMode": -1}},
+        {"projected": {"defaultMode": 0o1000}},
+        {"projected": {"sources": [{"configMap": {"name": "c", "items": [{"key": "k", "path": "p", "mode": 512}]}}]}},
+    ],
+)
+async def test_files_of_volumes_get_no_more_than_permissions(session: Session, source: Object) -> None:
+    with pytest.raises(Invalid, match="between 0 and 0777"):
+        await session.create(POD, a_pod(volumes=[{"name": "v", **source}]))
+
+
 async def test_only_the_admin_relaxes_pod_security(kernel: Kernel) -> None:
     relaxed = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     with pytest.raises(Forbidden, match="only the admin of the cloud may relax"):

@@ -63,7 +63,22 @@ def _check_volumes(volumes: list[Object], path: str, faults: Faults) -> set[str]
         check_unique(name, names, f"{here}.name", faults)
         if len(volume) > 2:
             faults.forbidden(f"{here}.{sorted(set(volume) - {'name'})[-1]}", "may not specify more than 1 volume type")
+        for source in ("secret", "configMap", "downwardAPI", "projected"):
+            _check_modes(volume.get(source) or {}, f"{here}.{source}", faults)
     return names
+
+
+def _check_modes(source: Object, path: str, faults: Faults) -> None:
+    """No bit beyond those of owner, group and others: a file of root's that runs as root is nobody's to make."""
+    for field in ("defaultMode", "mode"):
+        if not 0 <= source.get(field, 0) <= 0o777:
+            said = "must be a number between 0 and 0777 (octal), both inclusive"
+            faults.invalid(f"{path}.{field}", source[field], said)
+    for index, item in enumerate(source.get("items") or ()):
+        _check_modes(item, f"{path}.items[{index}]", faults)
+    for index, inner in enumerate(source.get("sources") or ()):
+        for name in ("secret", "configMap", "downwardAPI"):
+            _check_modes(inner.get(name) or {}, f"{path}.sources[{index}].{name}", faults)
 
 
 def _check_container(container: Object, path: str, names: set[str], volumes: set[str], faults: Faults) -> None:
