@@ -300,6 +300,32 @@ async def test_files_of_volumes_get_no_more_than_permissions(session: Session, s
         await session.create(POD, a_pod(volumes=[{"name": "v", **source}]))
 
 
+async def test_a_restricted_project_wants_all_rights_given_up(session: Session) -> None:
+    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    await session.patch(NAMESPACE, NS, "", label)
+    own = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
+    whole = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    container = {"name": "c", "image": "b", "securityContext": own}
+    await session.create(POD, a_pod("good", containers=[container], securityContext=whole))
+    spoilt = [
+        ({}, whole, "allowPrivilegeEscalation != false"),
+        ({**own, "capabilities": {"drop": ["NET_RAW"]}}, whole, "unrestricted capabilities"),
+        ({**own, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}}, whole, "unrestricted capabilities"),
+        (own, {**whole, "runAsNonRoot": False}, "runAsNonRoot != true"),
+        ({**own, "runAsNonRoot": False}, whole, "runAsNonRoot != true"),
+        ({**own, "runAsUser": 0}, whole, "runAsUser=0"),
+        (own, {"runAsNonRoot": True}, "seccompProfile"),
+        ({**own, "privileged": True}, whole, "privileged"),
+    ]
+    for context, pod, said in spoilt:
+        spec = {"containers": [{**container, "securityContext": context}], "securityContext": pod}
+        with pytest.raises(Forbidden, match=f'violates PodSecurity "restricted:latest": .*{said}'):
+            await session.create(POD, a_pod(**spec))
+    nfs = [{"name": "v", "nfs": {"server": "s", "path": "/"}}]
+    with pytest.raises(Forbidden, match='uses restricted volume type "nfs"'):
+        await session.create(POD, a_pod(containers=[container], securityContext=whole, volumes=nfs))
+
+
 async def test_only_the_admin_relaxes_pod_security(kernel: Kernel) -> None:
     relaxed = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     with pytest.raises(Forbidden, match="only the admin of the cloud may relax"):

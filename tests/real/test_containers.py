@@ -417,6 +417,16 @@ class TestRunc(PodConformance, ImageConformance):
         assert (base / group / "pids.max").read_text() == "4096\n"
         assert int((base / group / "pids.current").read_text()) >= 2
 
+    async def test_a_container_that_must_not_be_root_is_not_whatever_its_image_says(self, pods: ContainerdPods) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        with pytest.raises(Permanent, match="its image will run as root"):
+            await pods.start_container(pod, self.a_container("id -u", not_root=True), attempt=0)
+        assert (await pods.discover())[pod.uid].containers == ()
+        made = self.a_container("id -u; exec sleep 1000", not_root=True, run_as_user=1000)
+        await pods.start_container(pod, made, attempt=0)
+        assert await log_of(pods, pod) == ["stdout 1000"]
+
     async def test_a_place_inside_a_volume_is_all_that_is_mounted(self, pods: ContainerdPods, machine: Machine) -> None:
         volume = machine.folder / "volume"
         (volume / "a" / "b").mkdir(parents=True)

@@ -88,6 +88,7 @@ def container_spec(
         run_as_user=user,
         run_as_group=security.get("runAsGroup"),
         privileged=bool(security.get("privileged")),
+        not_root=bool(security.get("runAsNonRoot")),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         read_only_root=bool(security.get("readOnlyRootFilesystem")),
         capabilities_add=tuple(capabilities.get("add") or ()),

@@ -57,6 +57,7 @@ class ContainerSpec:
     run_as_group: int | None = None
     privileged: bool = False
     no_new_privileges: bool = False
+    not_root: bool = False  # whoever its image says it runs as
     read_only_root: bool = False
     capabilities_add: tuple[str, ...] = ()
     capabilities_drop: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from lichen.drivers.containerd.config import Layout
 from lichen.drivers.containerd.daemon import Daemon, listener
 from lichen.drivers.containerd.dial import dial
 from lichen.drivers.containerd.events import Events
-from lichen.drivers.containerd.exec import end_strays, start_exec
+from lichen.drivers.containerd.exec import end_strays, process_of, start_exec
 from lichen.drivers.containerd.images import Images
 from lichen.drivers.containerd.leftovers import sweep
 from lichen.drivers.containerd.logs import keep_rotating
@@ -230,7 +230,7 @@ class ContainerdPods:
         for known in await self._containers(client, pod.uid, container.name):
             if known.metadata.attempt == attempt:
                 if known.state == pb.CONTAINER_CREATED:
-                    await self._start(client, known.id)
+                    await self._start_made(client, known.id, container)
                 return known.id
         sandboxes = await self._sandboxes(client, pod.uid)
         if not sandboxes or sandboxes[-1].state != pb.SANDBOX_READY:
@@ -243,8 +243,16 @@ class ContainerdPods:
             sandbox_config=spec.sandbox_config(pod, self.layout, attempt=sandbox.metadata.attempt),
         )
         made = (await client.make(rpc.CREATE_CONTAINER, request)).container_id
-        await self._start(client, made)
+        await self._start_made(client, made, container)
         return made
+
+    async def _start_made(self, client: rpc.Client, container_id: str, container: ContainerSpec) -> None:
+        """Permanent (CreateContainerConfigError): it would run as root, as its image says or leaves open."""
+        if container.not_root and not (await process_of(client, container_id))["user"].get("uid"):
+            await client.call(rpc.REMOVE_CONTAINER, pb.ContainerRequest(container_id=container_id))
+            said = "container has runAsNonRoot and its image will run as root"
+            raise Permanent("CreateContainerConfigError", said)
+        await self._start(client, container_id)
 
     async def _start(self, client: rpc.Client, container_id: str) -> None:
         """Start an attempt. One whose command cannot be run is an ended attempt, and CRI keeps the reason."""

@@ -93,7 +93,7 @@ class Pods:
         level = (namespace["metadata"].get("labels") or {}).get(POD_SECURITY, "baseline")
         if level == "privileged":
             return
-        found = violations(spec)
+        found = violations(spec, level)
         if found:
             raise refused(request, f'violates PodSecurity "{level}:latest": {", ".join(found)}')
 

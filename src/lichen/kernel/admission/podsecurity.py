@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pod Security, level baseline: what of a pod's spec reaches beyond its container. Pure."""
+"""Pod Security: what of a pod's spec reaches beyond its container (level baseline), or leaves it more rights than it
+needs (level restricted, which wants all of baseline, too). Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +16,21 @@ _SYSCTLS = frozenset((
     "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
     "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
 ))  # fmt: skip
+_VOLUMES = frozenset((
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
+))  # fmt: skip
+_ESCALATION = "allowPrivilegeEscalation"
+_PROFILES = ("RuntimeDefault", "Localhost")
+_PARTS = ("initContainers", "containers", "ephemeralContainers")
 _SELINUX = ("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t")
 
 
-def violations(spec: Object) -> list[str]:
+def violations(spec: Object, level: str = "baseline") -> list[str]:
     """What breaks the level, in words; empty if nothing does."""
+    return [*_baseline(spec), *(_restricted(spec) if level == "restricted" else ())]
+
+
+def _baseline(spec: Object) -> list[str]:
     found = [f"host namespaces ({field}=true)" for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
     for volume in spec.get("volumes") or ():
         if "hostPath" in volume:
@@ -29,9 +40,44 @@ def violations(spec: Object) -> list[str]:
     for sysctl in context.get("sysctls") or ():
         if sysctl.get("name") not in _SYSCTLS:
             found.append(f"forbidden sysctls ({sysctl.get('name')})")
-    for part in ("initContainers", "containers", "ephemeralContainers"):
-        for container in spec.get(part) or ():
-            found.extend(_of_container(container))
+    for container in _containers(spec):
+        found.extend(_of_container(container))
+    return found
+
+
+def _containers(spec: Object) -> list[Object]:
+    return [container for part in _PARTS for container in spec.get(part) or ()]
+
+
+def _restricted(spec: Object) -> list[str]:
+    pod = spec.get("securityContext") or {}
+    found = []
+    for volume in spec.get("volumes") or ():
+        for kind in sorted(set(volume) - {"name"} - _VOLUMES):
+            found.append(f'restricted volume types (volume "{volume["name"]}" uses restricted volume type "{kind}")')
+    if pod.get("runAsUser") == 0:
+        found.append("runAsUser=0 (pod must not set runAsUser=0)")
+    for container in _containers(spec):
+        found.extend(_restricted_container(container, pod))
+    return found
+
+
+def _restricted_container(container: Object, pod: Object) -> list[str]:
+    where, own = f'container "{container.get("name")}"', container.get("securityContext") or {}
+    context, capabilities, found = {**pod, **own}, own.get("capabilities") or {}, []
+    if own.get("allowPrivilegeEscalation") is not False:
+        found.append(f"allowPrivilegeEscalation != false ({where} must set securityContext.{_ESCALATION}=false)")
+    if "ALL" not in (capabilities.get("drop") or ()):
+        found.append(f'unrestricted capabilities ({where} must set securityContext.capabilities.drop=["ALL"])')
+    if set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}:
+        found.append(f"unrestricted capabilities ({where} must not add any but NET_BIND_SERVICE)")
+    if context.get("runAsNonRoot") is not True:
+        found.append(f"runAsNonRoot != true (pod or {where} must set securityContext.runAsNonRoot=true)")
+    if own.get("runAsUser") == 0:
+        found.append(f"runAsUser=0 ({where} must not set runAsUser=0)")
+    if (context.get("seccompProfile") or {}).get("type") not in _PROFILES:
+        said = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
+        found.append(f"seccompProfile (pod or {where} {said})")
     return found
 
 
