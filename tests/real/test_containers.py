@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -329,6 +330,48 @@ class TestRunc(PodConformance, ImageConformance):
             command.stdin(data[at : at + (1 << 20)])
         command.stdin(None)
         assert await finished(command) == (data, b"", 0)
+
+    async def test_what_a_container_says_last_is_heard_though_its_input_goes_on(self, pods: ContainerdPods) -> None:
+        for _ in range(3):
+            pod = self.a_pod()
+            await pods.start_sandbox(pod)
+            shell = ContainerSpec("main", "busybox", command=("sh",), stdin=True)
+            await pods.start_container(pod, shell, attempt=0)
+            command = await pods.attach(pod.uid, "main")
+            command.stdin(b"echo seen; echo oops >&2; exit\n")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            time.sleep(0.5)  # noqa: ASYNC251 - it ends while nobody reads
+            command.stdin(b"more\n")
+            command.stdin(b"and more\n")
+            command.stdin(None)
+            assert await finished(command) == (b"seen\n", b"oops\n", 0)
+
+    async def test_input_that_is_given_once_is_taken_to_its_end(self, pods: ContainerdPods) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        once = self.a_container("cat; echo oops >&2; echo end", stdin=True, stdin_once=True)
+        await pods.start_container(pod, once, attempt=0)
+        command, data = await pods.attach(pod.uid, "main"), os.urandom(1 << 20)
+        command.stdin(data)
+        command.stdin(None)
+        assert await finished(command) == (data + b"end\n", b"oops\n", 0)
+        with pytest.raises(Permanent, match="does not run"):
+            await until_exited(pods, pod)
+            await pods.attach(pod.uid, "main")
+
+    async def test_a_client_that_leaves_neither_ends_the_input_nor_the_output_of_the_next(
+        self, pods: ContainerdPods
+    ) -> None:
+        pod = self.a_pod()
+        await pods.start_sandbox(pod)
+        await pods.start_container(pod, ContainerSpec("main", "busybox", command=("sh",), stdin=True), attempt=0)
+        for word in (b"first", b"second"):
+            command = await pods.attach(pod.uid, "main")
+            command.stdin(b"echo " + word + b"\n")
+            assert await anext(command.output) == (1, word + b"\n")
+            command.kill()
+        assert (await container_of(pods, pod)).phase is ContainerPhase.RUNNING
 
     async def test_exec_leaves_no_pipes_behind(self, pods: ContainerdPods) -> None:
         pod = await self.started(pods)

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from lichen.agent.spdy import Data, Event, Opened, Ping, Reset, Spdy, data_frame
 from lichen.agent.streams import Receive, Send
+from lichen.drivers.spdy import Data, Event, Opened, Ping, Reset, Spdy, data_frame
 from lichen.model.errors import ApiError, Permanent, Temporary
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from lichen.drivers.base import Exec
-from lichen.model.errors import ApiError
+from lichen.model.errors import ApiError, BadRequest, Permanent, Temporary
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -34,7 +34,11 @@ async def serve_exec(command: Exec, receive: Receive, send: Send, *, stdout: boo
         if not outgoing.done():
             command.kill()
             return
-        code = await outgoing
+        try:
+            code = await outgoing
+        except (Temporary, Permanent) as error:
+            await refuse(send, BadRequest(str(error)))
+            return
         await _message(send, ERROR, msgspec.json.encode(exit_status(code)))
         await send({"type": "websocket.close", "code": 1000})
     finally:

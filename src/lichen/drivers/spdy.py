@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part of SPDY/3.1 that port forwarding speaks: streams opened by the client, data both ways. Bytes in, events out.
+"""The part of SPDY/3.1 that Kubernetes speaks: streams opened by the client, data both ways. Bytes in, events out.
 
 Frames: control `8003 type(2) flags(1) length(3)`, data `stream(4) flags(1) length(3)`. Headers are one zlib stream for
-each direction, begun with the protocol's dictionary. There is no flow control: kubectl and upstream use none.
+each direction, begun with the protocol's dictionary. There is no flow control: neither kubectl nor containerd uses it.
 """
 
 from __future__ import annotations
@@ -53,8 +53,15 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Replied:
+    """The server accepts the stream."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
-    """last: the client sends no more on this stream."""
+    """last: the other side sends no more on this stream."""
 
     stream: int
     data: bytes
@@ -63,7 +70,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The client has no more use for the stream."""
+    """The other side has no more use for the stream."""
 
     stream: int
 
@@ -75,11 +82,11 @@ class Ping:
     frame: bytes
 
 
-Event = Opened | Data | Reset | Ping
+Event = Opened | Replied | Data | Reset | Ping
 
 
 class Spdy:
-    """The server's side of one connection."""
+    """One side of one connection."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -105,13 +112,21 @@ class Spdy:
         block = self._deflate.compress(bytes(4)) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
         return control(_SYN_REPLY, stream.to_bytes(4, "big") + block)
 
+    def open(self, stream: int, headers: Mapping[str, str]) -> bytes:
+        """SYN_STREAM: a client opens a stream, with an odd number. Names of headers are in lower case."""
+        texts = b"".join(_text(word) for pair in headers.items() for word in pair)
+        block = self._deflate.compress(len(headers).to_bytes(4, "big") + texts) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        return control(_SYN_STREAM, stream.to_bytes(4, "big") + bytes(6) + block)
+
     def _control(self, frame: bytes) -> Event | None:
         if frame[:2] != b"\x80\x03":
-            raise BadRequest("the client does not speak SPDY/3")
+            raise BadRequest("the other side does not speak SPDY/3")
         kind, flags, body = int.from_bytes(frame[2:4], "big"), frame[4], frame[8:]
         stream = int.from_bytes(body[:4], "big") & 0x7FFFFFFF
         if kind == _SYN_STREAM:
             return Opened(stream, self._headers(body[10:]), bool(flags & _FIN))
+        if kind == _SYN_REPLY:
+            return Replied(stream)
         if kind == _RST_STREAM:
             return Reset(stream)
         return Ping(frame) if kind == _PING else None

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from lichen.agent.spdy import DICTIONARY, Data, Opened, Ping, Reset, Spdy, control, data_frame
+from lichen.drivers.spdy import DICTIONARY, Data, Opened, Ping, Replied, Reset, Spdy, control, data_frame
 from lichen.model.errors import BadRequest
 
 
@@ -27,6 +27,14 @@ def test_frames_are_read_however_they_are_cut():
     events = [event for byte in frames for event in spdy.feed(bytes([byte]))]
     opened = Opened(1, {"streamtype": "data", "port": "80"}, last=False)
     assert events == [opened, Data(1, b"hello", last=True), Reset(1), Ping(control(6, bytes(4)))]
+
+
+def test_what_a_client_opens_a_server_accepts():
+    client, server = Spdy(), Spdy()
+    for number, kind in ((1, "error"), (3, "stdout")):
+        (opened,) = server.feed(client.open(number, {"streamtype": kind}))
+        assert opened == Opened(number, {"streamtype": kind}, last=False)
+        assert list(client.feed(server.reply(number))) == [Replied(number)]
 
 
 @pytest.mark.parametrize(
