@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lichen.agent.guest_spec import config_drive, meta_data, network_data, user_data_of
+from lichen.agent.ownership import give_to
 from lichen.agent.pod_spec import container_spec, environment, expand, field_value, pod_spec
 from lichen.agent.volumes import Volumes
 from lichen.drivers.base import Mount, PortSpec, SubnetSpec
@@ -19,6 +21,9 @@ from tests.agent.world import a_server
 
 CONF = {"kind": "ConfigMap", "data": {"a": "1", "b": "2"}}
 HIDDEN = {"kind": "Secret", "data": {"word": base64.b64encode(b"hush").decode()}}
+
+
+GROUP = os.getgid()
 
 
 def find(kind: str, name: str) -> Object | None:
@@ -203,7 +208,7 @@ def test_a_container_is_given_what_it_asks_for():
         },
     }  # fmt: skip
     spec = container_spec(
-        a_pod(container, securityContext={"runAsGroup": 8}), container, [Mount("/h", "/c")], find, "", ()
+        a_pod(container, securityContext={"runAsGroup": 8}), container, [Mount("/h", "/c")], {"A": "1"}
     )
     assert (spec.command, spec.args, spec.working_dir) == (("run", "1"), ("1",), "/w")
     assert (spec.cpu_millis, spec.cpu_request_millis, spec.memory_bytes) == (500, 250, 64 << 20)
@@ -216,10 +221,25 @@ def test_a_container_is_given_what_it_asks_for():
     assert (spec.tty, spec.stdin) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("security", "groups"),
+    [({}, ()), ({"fsGroup": 5}, (5,)), ({"supplementalGroups": [7, 5], "fsGroup": 5}, (7, 5)), ({"fsGroup": 0}, (0,))],
+)
+def test_a_container_is_in_the_groups_of_its_pod(security: Object, groups: tuple[int, ...]):
+    pod = a_pod(securityContext=security)
+    assert container_spec(pod, pod["spec"]["containers"][0], [], {}).groups == groups
+
+
+def test_a_sandbox_has_the_settings_of_its_network_that_it_asks_for():
+    asked = {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]}
+    found = pod_spec(a_pod(securityContext=asked), "", "runc").sysctls
+    assert found == {"net.ipv4.ip_unprivileged_port_start": "80"}
+
+
 def test_root_is_refused_where_the_pod_says_so():
     container = {"name": "main", "securityContext": {"runAsNonRoot": True, "runAsUser": 0}}
     with pytest.raises(Permanent):
-        container_spec(a_pod(container), container, [], find, "", ())
+        container_spec(a_pod(container), container, [], {})
 
 
 @pytest.mark.parametrize(
@@ -235,37 +255,96 @@ def test_root_is_refused_where_the_pod_says_so():
 )
 def test_who_asked_for_least_is_ended_first_when_memory_runs_out(resources: Object, score: int):
     container = {"name": "main", "resources": resources}
-    spec = container_spec(a_pod(container), container, [], find, "", (), machine_bytes=4 << 30)
+    spec = container_spec(a_pod(container), container, [], {}, machine_bytes=4 << 30)
     assert spec.oom_score == score
 
 
 @pytest.mark.parametrize(("said", "kept"), [({}, False), (True, False), (False, True)])
 def test_who_may_gain_no_privileges_is_held_to_it(said: Any, kept: bool):
     container = {"name": "main", "securityContext": {"allowPrivilegeEscalation": said} if said != {} else {}}
-    assert container_spec(a_pod(container), container, [], find, "", ()).no_new_privileges is kept
+    assert container_spec(a_pod(container), container, [], {}).no_new_privileges is kept
 
 
 def test_only_lichens_own_pods_inherit_sockets():
     pod = a_pod()
     pod["metadata"]["annotations"]["lichen.dev/listen"] = "openstack"
-    assert container_spec(pod, pod["spec"]["containers"][0], [], find, "", ()).listen == ""
+    assert container_spec(pod, pod["spec"]["containers"][0], [], {}).listen == ""
     pod["metadata"]["namespace"] = "lichen-system"
-    assert container_spec(pod, pod["spec"]["containers"][0], [], find, "", ()).listen == "openstack"
+    assert container_spec(pod, pod["spec"]["containers"][0], [], {}).listen == "openstack"
 
 
 # --- volumes ----------------------------------------------------------------------------------------------------------
 
 
-async def mounted(root: Path, volume: Object, **mount: Any) -> Mount:
+async def mounted(root: Path, volume: Object, security: Object | None = None, **mount: Any) -> Mount:
     container = {"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/m", **mount}]}
-    pod = a_pod(container, volumes=[{"name": "v", **volume}])
-    (found,) = await Volumes(root).mounts(pod, container, find, {"/": "token"})
+    pod = a_pod(container, volumes=[{"name": "v", **volume}], securityContext=security or {})
+    env = {"POD": "web-0", "AWAY": "../.."}
+    (found,) = await Volumes(root).mounts(pod, container, find, {"/": "token"}, {"c": root / "claim"}, env)
     return found
 
 
 def content(mount: Mount) -> dict[str, str]:
     root = Path(mount.host_path)
     return {str(p.relative_to(root)): p.read_text() for p in root.rglob("*") if p.is_file()}
+
+
+async def test_a_place_in_a_volume_may_be_named_by_variables(tmp_path: Path):
+    assert (await mounted(tmp_path, {"emptyDir": {}}, subPathExpr="logs/$(POD)")).sub_path == "logs/web-0"
+    assert (await mounted(tmp_path, {"emptyDir": {}}, subPathExpr="$$(POD)")).sub_path == "$(POD)"
+    with pytest.raises(Permanent, match="missing value for"):
+        await mounted(tmp_path, {"emptyDir": {}}, subPathExpr="$(NOBODY)")
+    with pytest.raises(Permanent, match="stay inside its volume"):
+        await mounted(tmp_path, {"emptyDir": {}}, subPathExpr="$(AWAY)/etc")
+
+
+def rights(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_gid, status.st_mode & 0o7777
+
+
+@pytest.fixture
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the node's agent is. The group is one's own, to which everybody may give."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+@pytest.mark.usefixtures("as_root")
+async def test_what_is_in_volumes_belongs_to_the_group_of_the_pod(tmp_path: Path):
+    security = {"fsGroup": GROUP}
+    empty = Path((await mounted(tmp_path, {"emptyDir": {}}, security)).host_path)
+    assert rights(empty) == (GROUP, 0o2777)
+    secret = {"secret": {"secretName": "hidden", "defaultMode": 0o400}}
+    hidden = Path((await mounted(tmp_path / "s", secret, security)).host_path)
+    assert rights(hidden / "word") == (GROUP, 0o440)
+
+
+@pytest.mark.usefixtures("as_root")
+async def test_a_claims_content_is_given_to_the_group_unless_it_has_it_already_and_that_is_enough(tmp_path: Path):
+    (tmp_path / "claim").mkdir()
+    claim: Object = {"persistentVolumeClaim": {"claimName": "c"}}
+    (file := tmp_path / "claim/file").write_text("x")
+    file.chmod(0o600)
+    await mounted(tmp_path, {"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}, {"fsGroup": GROUP})
+    assert rights(file) == (GROUP, 0o600)
+    await mounted(tmp_path, claim, {"fsGroup": GROUP})
+    assert rights(file) == (GROUP, 0o660)
+    file.chmod(0o600)
+    await mounted(tmp_path, claim, {"fsGroup": GROUP, "fsGroupChangePolicy": "OnRootMismatch"})
+    assert rights(file) == (GROUP, 0o600)
+
+
+def test_giving_a_volume_away_touches_nothing_outside_of_it(tmp_path: Path):
+    (outside := tmp_path / "outside").write_text("x")
+    outside.chmod(0o600)
+    (tmp_path / "volume/sub").mkdir(parents=True)
+    (tmp_path / "volume/link").symlink_to(outside)
+    (tmp_path / "volume/sub/up").symlink_to(tmp_path)
+    (inside := tmp_path / "volume/sub/file").write_text("x")
+    inside.chmod(0o600)
+    give_to(tmp_path / "volume", GROUP, writable=True)
+    assert (rights(outside), rights(inside)) == ((GROUP, 0o600), (GROUP, 0o660))
+    assert rights(tmp_path / "volume/sub")[1] & 0o2770 == 0o2770
 
 
 async def test_an_empty_directory_is_writable_by_all(tmp_path: Path):

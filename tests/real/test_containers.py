@@ -286,6 +286,17 @@ class TestRunc(PodConformance, ImageConformance):
         assert "10.99.0.2\tweb-0" in said
         assert said[-3:] == ["search svc.cluster.local", "nameserver 10.96.0.10", "options ndots:5"]
 
+    async def test_a_container_is_in_the_groups_and_has_the_settings_that_its_pod_asks_for(
+        self, pods: ContainerdPods
+    ) -> None:
+        container = self.a_container(run_as_user=1000, run_as_group=1000, groups=(4242, 4243))
+        pod = self.a_pod(sysctls={"net.ipv4.ip_unprivileged_port_start": "80"})
+        await pods.start_sandbox(pod)
+        await pods.start_container(pod, container, attempt=0)
+        script = "id -G; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"
+        command = await pods.exec(pod.uid, "main", ("sh", "-c", script), tty=False, stdin=False)
+        assert (await finished(command))[0] == b"1000 4242 4243\n80\n"
+
     async def test_the_loopback_of_a_pod_is_up(self, pods: ContainerdPods) -> None:
         pod = await self.started(pods)
         command = await pods.exec(pod.uid, "main", ("ping", "-c1", "-W2", "127.0.0.1"), tty=False, stdin=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
-from lichen.agent.pod_spec import container_spec, pod_spec
+from lichen.agent.pod_spec import container_spec, environment, pod_spec
 from lichen.agent.references import References, mounts_tokens
 from lichen.agent.service_links import service_links
 from lichen.agent.sources import Sources
@@ -113,12 +113,12 @@ class PodMaking:
             self._events.pulled(pod, spec)
             stage.reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
-            mounts = await self._volumes.mounts(
-                pod, spec, find, await self._references.tokens(pod, spec), (await self.claims(pod))[0]
-            )
+            tokens, (claims, _) = await self._references.tokens(pod, spec), await self.claims(pod)
             ips = self.ips(pod, (await driver.discover()).get(uid_of(pod)))
             links = service_links(pod, self._sources.services.items.values(), self._api)
-            container = container_spec(pod, spec, mounts, find, self._host_ip, ips, links, machine_bytes=MACHINE_BYTES)
+            env = environment(pod, spec, find, self._host_ip, ips, links)
+            mounts = await self._volumes.mounts(pod, spec, find, tokens, claims, env)
+            container = container_spec(pod, spec, mounts, env, machine_bytes=MACHINE_BYTES)
             stage.reason = "RunContainerError"
             await driver.remove_container(uid_of(pod), step.name)
             await driver.start_container(self._sandbox(pod), container, attempt=step.attempt)
@@ -145,7 +145,8 @@ class PodMaking:
             try:
                 for spec in bearing:
                     find, tokens = await self._references.of(pod, spec), await self._references.tokens(pod, spec)
-                    await self._volumes.mounts(pod, spec, find, tokens, (await self.claims(pod))[0])
+                    env = environment(pod, spec, find, self._host_ip, ())
+                    await self._volumes.mounts(pod, spec, find, tokens, (await self.claims(pod))[0], env)
             except (LichenError, OSError) as error:
                 log.warning("pod %s: its tokens cannot be renewed: %s", uid, error)
         return [self._tokens.due(uid)]

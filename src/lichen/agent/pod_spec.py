@@ -46,6 +46,7 @@ def pod_spec(pod: Object, port_id: str, runtime: str, name_server: str = "") -> 
         labels=labels_of(pod),
         runtime=runtime,
         privileged=any((c.get("securityContext") or {}).get("privileged") for c in container_specs(pod)),
+        sysctls={s["name"]: s["value"] for s in (spec.get("securityContext") or {}).get("sysctls") or ()},
     )
 
 
@@ -53,16 +54,12 @@ def container_spec(
     pod: Object,
     container: Object,
     mounts: Iterable[Mount],
-    find: Find,
-    host_ip: str,
-    ips: tuple[str, ...],
-    links: Mapping[str, str] | None = None,
+    env: Mapping[str, str],
     *,
     machine_bytes: int = 1 << 40,
 ) -> ContainerSpec:
-    """One container. links: variables of services, which its own go over. machine_bytes: memory of the node.
-    Permanent (CreateContainerConfigError): something it refers to is missing."""
-    env = environment(pod, container, find, host_ip, ips, links)
+    """One container. env: as `environment` makes it. machine_bytes: memory of the node. Permanent
+    (CreateContainerConfigError): it may not run as whom it says."""
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     security = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
@@ -75,7 +72,7 @@ def container_spec(
         image=container.get("image") or "",
         command=tuple(expand(word, env) for word in container.get("command") or ()),
         args=tuple(expand(word, env) for word in container.get("args") or ()),
-        env=env,
+        env=dict(env),
         working_dir=container.get("workingDir") or "",
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
@@ -87,6 +84,7 @@ def container_spec(
         mounts=tuple(mounts),
         run_as_user=user,
         run_as_group=security.get("runAsGroup"),
+        groups=_groups(pod["spec"].get("securityContext") or {}),
         privileged=bool(security.get("privileged")),
         not_root=bool(security.get("runAsNonRoot")),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
@@ -95,6 +93,11 @@ def container_spec(
         capabilities_drop=tuple(capabilities.get("drop") or ()),
         listen=annotations_of(pod).get(LISTEN, "") if namespace_of(pod) == SYSTEM_NAMESPACE else "",
     )
+
+
+def _groups(security: Object) -> tuple[int, ...]:
+    own = security.get("fsGroup")
+    return tuple(dict.fromkeys([*(security.get("supplementalGroups") or ()), *([own] if own is not None else [])]))
 
 
 def environment(
@@ -121,13 +124,21 @@ def environment(
     return env
 
 
-def expand(text: str, env: dict[str, str]) -> str:
+def expand(text: str, env: Mapping[str, str]) -> str:
     """`$(NAME)` by its value where it has one; `$$` stands for `$`."""
 
     def value(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else env.get(match[1], match[0])
 
     return _REFERENCE.sub(value, text)
+
+
+def expanded_path(text: str, env: Mapping[str, str]) -> str:
+    """`subPathExpr` with its variables' values. Permanent (CreateContainerConfigError): one has none."""
+    for match in _REFERENCE.finditer(text):
+        if match[1] is not None and match[1] not in env:
+            raise Permanent(CONFIG_ERROR, f'failed to expand subPathExpr "{text}": missing value for "{match[1]}"')
+    return expand(text, env)
 
 
 def field_value(pod: Object, path: str, host_ip: str = "", ips: tuple[str, ...] = ()) -> str | None:

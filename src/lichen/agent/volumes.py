@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from lichen.agent.pod_spec import Find, field_value, pairs_of, resource_value
+from lichen.agent.ownership import belongs_to, give_to
+from lichen.agent.pod_spec import Find, expanded_path, field_value, pairs_of, resource_value
 from lichen.agent.references import token_key
 from lichen.drivers.base import Mount
 from lichen.model.data import Object
@@ -31,15 +32,24 @@ class Volumes:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._shared: set[tuple[str, str]] = set()
+        """Volumes, by their pods' uids, whose content is their pod's group's already."""
 
     async def mounts(
-        self, pod: Object, container: Object, find: Find, tokens: Tokens = _NONE, claims: Claims | None = None
+        self,
+        pod: Object,
+        container: Object,
+        find: Find,
+        tokens: Tokens = _NONE,
+        claims: Claims | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> list[Mount]:
         """Make what the container mounts. tokens: by `token_key`, for serviceAccountToken projections; claims: where
-        they are mounted. Permanent (FailedMount)."""
-        return await asyncio.to_thread(self._mounts, pod, container, find, tokens, claims or {})
+        they are mounted; env: its variables, of which `subPathExpr` may speak. Permanent (FailedMount)."""
+        return await asyncio.to_thread(self._mounts, pod, container, find, tokens, claims or {}, env or {})
 
     async def remove(self, pod_uid: str) -> None:
+        self._shared = {known for known in self._shared if known[0] != pod_uid}
         await asyncio.to_thread(shutil.rmtree, self._root / pod_uid, True)
 
     async def known(self) -> list[str]:
@@ -48,7 +58,9 @@ class Volumes:
             lambda: [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
         )
 
-    def _mounts(self, pod: Object, container: Object, find: Find, tokens: Tokens, claims: Claims) -> list[Mount]:
+    def _mounts(
+        self, pod: Object, container: Object, find: Find, tokens: Tokens, claims: Claims, env: Mapping[str, str]
+    ) -> list[Mount]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
         mounts = []
         for mount in container.get("volumeMounts") or []:
@@ -57,13 +69,31 @@ class Volumes:
                 raise Permanent(MOUNT_ERROR, f"volume {mount['name']} is not declared")
             claim = volume.get("persistentVolumeClaim")
             source = _claimed(claim, claims) if claim else self._make(pod, volume, find, tokens)
-            place = mount.get("subPath") or ""
+            place = mount.get("subPath") or expanded_path(mount.get("subPathExpr") or "", env)
             if place:
                 _sub_path(source, place)
-            writable = "emptyDir" in volume or "hostPath" in volume or (claim and not claim.get("readOnly"))
+            writable = "emptyDir" in volume or "hostPath" in volume or bool(claim and not claim.get("readOnly"))
+            if "hostPath" not in volume:
+                self._share(pod, volume, source, writable=writable)
             read_only = bool(mount.get("readOnly")) or not writable
             mounts.append(Mount(str(source), mount["mountPath"], read_only, place))
         return mounts
+
+    def _share(self, pod: Object, volume: Object, source: Path, *, writable: bool) -> None:
+        """Hand the volume to the pod's `fsGroup`. What is written afresh for each container is, each time."""
+        security = pod["spec"].get("securityContext") or {}
+        group, key = security.get("fsGroup"), (uid_of(pod), str(volume["name"]))
+        if group is None or os.geteuid() != 0:  # who is not root simulates containers, which are all of its own user
+            return
+        if writable:
+            if key in self._shared:
+                return
+            self._shared.add(key)
+            if security.get("fsGroupChangePolicy") == "OnRootMismatch" and belongs_to(source, group):
+                return
+        elif "persistentVolumeClaim" in volume:
+            return
+        give_to(source, group, writable=writable)
 
     def _make(self, pod: Object, volume: Object, find: Find, tokens: Tokens) -> Path:
         if "hostPath" in volume:
@@ -72,10 +102,12 @@ class Volumes:
             kinds = ", ".join(key for key in volume if key != "name")
             raise Permanent(MOUNT_ERROR, f"volume {volume['name']}: {kinds or 'an empty source'} is not supported yet")
         path = self._root / uid_of(pod) / str(volume["name"])
-        path.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
-            path.chmod(0o777)
+            if not path.exists():
+                path.mkdir(parents=True)
+                path.chmod(0o777)
             return path
+        path.mkdir(parents=True, exist_ok=True)
         files = _files(pod, volume, find, tokens)
         if tokens:
             path.parent.chmod(0o700)  # a token is for the pod, which does not come by this way, and for nobody else

@@ -55,6 +55,7 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()
     run_as_user: int | None = None
     run_as_group: int | None = None
+    groups: tuple[int, ...] = ()  # beside its own and those that its image gives its user
     privileged: bool = False
     no_new_privileges: bool = False
     not_root: bool = False  # whoever its image says it runs as
@@ -79,6 +80,7 @@ class PodSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     runtime: str = "runc"  # runc | crun | microvm | process
     privileged: bool = False  # some container of it is
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

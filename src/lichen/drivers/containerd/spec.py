@@ -49,6 +49,7 @@ def sandbox_config(pod: PodSpec, layout: Layout, *, attempt: int) -> pb.PodSandb
         labels={**pod.labels, UID: pod.uid, NAME: pod.name, NAMESPACE: pod.namespace},
         linux=pb.LinuxPodSandboxConfig(
             cgroup_parent=f"/{layout.pod_cgroup(pod.uid)}",
+            sysctls=pod.sysctls,
             security_context=pb.LinuxSandboxSecurityContext(
                 namespace_options=pb.NamespaceOption(network=network, pid=pb.CONTAINER, ipc=pb.POD),
                 privileged=pod.privileged,
@@ -113,6 +114,7 @@ def _security(pod: PodSpec, container: ContainerSpec) -> pb.LinuxContainerSecuri
             network=pb.NODE if pod.host_network else pb.POD, pid=pb.CONTAINER, ipc=pb.POD
         ),
         no_new_privs=container.no_new_privileges,
+        supplemental_groups=container.groups,
         readonly_rootfs=container.read_only_root,
         masked_paths=() if container.privileged else _MASKED,
         readonly_paths=() if container.privileged else _READ_ONLY,
