@@ -22,7 +22,9 @@ WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 ADMINS_OWN = frozenset(("roles", "rolebindings"))
 HIDDEN = frozenset(("secrets", "roles", "rolebindings", "bindings", "localsubjectaccessreviews"))
-GIVEN = frozenset(("resourcequotas", "limitranges", "events", "endpoints", "endpointslices", "leases", "imageshares"))
+GIVEN = frozenset(
+    ("resourcequotas", "limitranges", "events", "endpoints", "endpointslices", "leases", "imageshares", "operations")
+)
 """Namespaced kinds that a project may read but not write."""
 EDIT_SUBRESOURCES = (
     "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "pods/eviction", "services/proxy",
