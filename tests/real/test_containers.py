@@ -76,9 +76,9 @@ from tests.real.test_containers import once
 async def no_port(*_):
     return None
 
-async def main(folder, group, uid):
+async def main(folder, group, uid, runtime):
     pods = ContainerdPods(Path(folder, "state"), Path(folder, "run"), plug=no_port, unplug=no_port, cgroup=group)
-    pod = PodSpec(uid, "conformance", "orphan")
+    pod = PodSpec(uid, "conformance", "orphan", runtime=runtime)
     await pods.start_sandbox(pod)
     start = pods._start
 
@@ -100,6 +100,40 @@ def once(folder: Path) -> ContainerSpec:
     script = "echo again >> /data/starts; exec sleep 1000"
     mounts = (Mount(str(folder / "data"), "/data", read_only=False),)
     return ContainerSpec("main", "busybox", command=("sh", "-c", script), mounts=mounts)
+
+
+async def starting_agent(machine: Machine, pod: PodSpec) -> asyncio.subprocess.Process:
+    """An agent that has just asked for the start of `once`."""
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARTING_AGENT, str(machine.folder), machine.group, pod.uid, pod.runtime,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert agent.stdout is not None
+    assert await agent.stdout.readline() == b"starting\n"
+    return agent
+
+
+async def was_started(machine: Machine) -> Path:
+    """Where `once` notes its starts, when it has been there."""
+    starts = machine.folder / "data/starts"
+    async with asyncio.timeout(10):
+        while not (starts.exists() and starts.read_text()):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    return starts
+
+
+async def runs_and_was_started_once(pods: ContainerdPods, machine: Machine, pod: PodSpec) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(Temporary):
+                await pods.start_container(pod, once(machine.folder), attempt=0)
+                break
+            await asyncio.sleep(0.1)
+    starts = await was_started(machine)
+    await asyncio.sleep(0.5)
+    state = await container_of(pods, pod)
+    assert (state.phase, state.attempt) == (ContainerPhase.RUNNING, 0)
+    assert starts.read_text() == "again\n"
 
 
 PROCESS_AGENT = """
@@ -225,16 +259,11 @@ class TestRunc(PodConformance, ImageConformance):
     ) -> None:
         await pods.open()
         pod = self.a_pod()
-        agent = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", STARTING_AGENT, str(machine.folder), machine.group, pod.uid,
-            stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert agent.stdout is not None
-        assert await agent.stdout.readline() == b"starting\n"
+        agent = await starting_agent(machine, pod)
         await asyncio.sleep(moment)
         agent.kill()
         await agent.wait()
-        await self.runs_and_was_started_once(pods, machine, pod)
+        await runs_and_was_started_once(pods, machine, pod)
 
     async def test_a_start_that_is_given_up_in_the_middle_is_the_only_one(
         self, pods: ContainerdPods, machine: Machine, reopened: Reopened
@@ -246,23 +275,38 @@ class TestRunc(PodConformance, ImageConformance):
             await asyncio.sleep(0.03 * attempt)
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-        await self.runs_and_was_started_once(await reopened(), machine, pod)
+        await runs_and_was_started_once(await reopened(), machine, pod)
 
-    async def runs_and_was_started_once(self, pods: ContainerdPods, machine: Machine, pod: PodSpec) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                with contextlib.suppress(Temporary):
-                    await pods.start_container(pod, once(machine.folder), attempt=0)
-                    break
-                await asyncio.sleep(0.1)
-        starts = machine.folder / "data/starts"
-        async with asyncio.timeout(10):
-            while not starts.exists():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
-        state = await container_of(pods, pod)
-        assert (state.phase, state.attempt) == (ContainerPhase.RUNNING, 0)
-        assert starts.read_text() == "again\n"
+    async def test_a_pod_knows_its_name_though_the_agent_was_killed_when_its_sandbox_was_made(
+        self, pods: ContainerdPods, reopened: Reopened
+    ) -> None:
+        pod = self.a_pod(hostname="web-0")
+        await pods.start_sandbox(pod)
+        shutil.rmtree(pods.layout.pods / pod.uid, ignore_errors=True)  # what would have come next
+        again = await reopened()
+        assert (await state_of(again, pod)).ready
+        await again.start_container(pod, self.a_container("cat /etc/hosts; exec sleep 1000"), attempt=0)
+        assert "stdout 10.99.0.2\tweb-0" in await log_of(again, pod, lines=3)
+
+    async def test_a_place_inside_a_volume_is_mounted_though_the_start_is_given_up_in_the_middle(
+        self, pods: ContainerdPods, machine: Machine
+    ) -> None:
+        place = machine.folder / "volume" / "place"
+        place.mkdir(parents=True)
+        (place / "inside").write_text("x")
+        mounts = (Mount(str(machine.folder / "volume"), "/here", sub_path="place"),)
+        for moment in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06):
+            pod, driver = self.a_pod(), machine.driver()
+            await driver.start_sandbox(pod)
+            container = self.a_container("ls /here; exec sleep 1000", mounts=mounts)
+            starting = asyncio.create_task(driver.start_container(pod, container, attempt=0))
+            await asyncio.sleep(moment)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await driver.close()
+            await pods.start_container(pod, container, attempt=0)
+            assert (await container_of(pods, pod)).phase is ContainerPhase.RUNNING
+            assert await log_of(pods, pod) == ["stdout inside"]
 
     async def test_pods_reach_each_other_by_address(self, pods: ContainerdPods) -> None:
         script = "mkdir -p /tmp/w; echo served > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
@@ -672,6 +716,21 @@ class TestCrun(PodConformance):
         yield reopen
         for driver in made:
             await driver.close()
+
+    async def test_an_agent_killed_between_the_command_and_the_end_of_its_start_has_started_it_once(
+        self, pods: ContainerdPods, machine: Machine
+    ) -> None:
+        await pods.open()
+        crun = pods.layout.run / "bin" / "crun"
+        real = crun.rename(crun.with_name("crun.real"))
+        crun.write_text(f'#!/bin/sh\ncase " $* " in *" start "*) {real} "$@"; sleep 2 ;; *) exec {real} "$@" ;; esac\n')
+        crun.chmod(0o755)
+        pod = self.a_pod()
+        agent = await starting_agent(machine, pod)
+        await was_started(machine)
+        agent.kill()
+        await agent.wait()
+        await runs_and_was_started_once(pods, machine, pod)
 
 
 class TestProcessesInGroups(PodConformance):

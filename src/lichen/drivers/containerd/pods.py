@@ -202,6 +202,9 @@ class ContainerdPods:
 
     async def start_sandbox(self, pod: PodSpec) -> tuple[str, ...]:
         client = await self._ready()
+        return await client.whole(self._start_sandbox(client, pod))
+
+    async def _start_sandbox(self, client: rpc.Client, pod: PodSpec) -> tuple[str, ...]:
         earlier = await self._sandboxes(client, pod.uid)
         if earlier and earlier[-1].state == pb.SANDBOX_READY:
             return await self._addresses(client, earlier[-1])
@@ -213,20 +216,20 @@ class ContainerdPods:
         cgroups.limit(self.layout.pod_cgroup(pod.uid), tasks=MOST_TASKS)
         config = spec.sandbox_config(pod, self.layout, attempt=attempt)
         request = pb.RunPodSandboxRequest(config=config, runtime_handler=pod.runtime)
-        made = (await client.make(rpc.RUN_SANDBOX, request)).pod_sandbox_id
+        made = (await client.call(rpc.RUN_SANDBOX, request)).pod_sandbox_id
         status = (await client.call(rpc.SANDBOX_STATUS, pb.PodSandboxRequest(pod_sandbox_id=made))).status
         self._ips[made] = ips = spec.addresses(status)
-        hosts = self.layout.pods / pod.uid / "hosts"
-        hosts.parent.mkdir(parents=True, exist_ok=True)
-        hosts.write_text(spec.hosts_file(pod, ips))
         return ips
 
     async def start_container(self, pod: PodSpec, container: ContainerSpec, *, attempt: int) -> str:
-        async with pinned(self.layout.pins(pod.uid, container.name), container) as still:
-            return await self._make_container(pod, still, attempt)
-
-    async def _make_container(self, pod: PodSpec, container: ContainerSpec, attempt: int) -> str:
         client = await self._ready()
+        return await client.whole(self._start_container(client, pod, container, attempt))
+
+    async def _start_container(self, client: rpc.Client, pod: PodSpec, container: ContainerSpec, attempt: int) -> str:
+        async with pinned(self.layout.pins(pod.uid, container.name), container) as still:
+            return await self._make_container(client, pod, still, attempt)
+
+    async def _make_container(self, client: rpc.Client, pod: PodSpec, container: ContainerSpec, attempt: int) -> str:
         for known in await self._containers(client, pod.uid, container.name):
             if known.metadata.attempt == attempt:
                 if known.state == pb.CONTAINER_CREATED:
@@ -237,12 +240,13 @@ class ContainerdPods:
             raise Temporary(f"pod {pod.namespace}/{pod.name} has no running sandbox")
         sandbox = sandboxes[-1]
         self.log_path(pod.uid, container.name, attempt).parent.mkdir(parents=True, exist_ok=True)
+        self._write_hosts(pod, await self._addresses(client, sandbox))
         request = pb.CreateContainerRequest(
             pod_sandbox_id=sandbox.id,
             config=spec.container_config(pod, container, self.layout, attempt=attempt),
             sandbox_config=spec.sandbox_config(pod, self.layout, attempt=sandbox.metadata.attempt),
         )
-        made = (await client.make(rpc.CREATE_CONTAINER, request)).container_id
+        made = (await client.call(rpc.CREATE_CONTAINER, request)).container_id
         await self._start_made(client, made, container)
         return made
 
@@ -254,10 +258,16 @@ class ContainerdPods:
             raise Permanent("CreateContainerConfigError", said)
         await self._start(client, container_id)
 
+    def _write_hosts(self, pod: PodSpec, ips: Iterable[str]) -> None:
+        """Before each container, not once with the sandbox: an agent that was killed in between has not done it."""
+        hosts = self.layout.pods / pod.uid / "hosts"
+        hosts.parent.mkdir(parents=True, exist_ok=True)
+        hosts.write_text(spec.hosts_file(pod, ips))
+
     async def _start(self, client: rpc.Client, container_id: str) -> None:
         """Start an attempt. One whose command cannot be run is an ended attempt, and CRI keeps the reason."""
         try:
-            await client.make(rpc.START_CONTAINER, pb.ContainerRequest(container_id=container_id))
+            await client.call(rpc.START_CONTAINER, pb.ContainerRequest(container_id=container_id))
         except rpc.Refused:
             answer = await client.call(rpc.CONTAINER_STATUS, pb.ContainerRequest(container_id=container_id))
             if answer.status.state == pb.CONTAINER_CREATED:

@@ -8,7 +8,7 @@ answers. All three are Temporary: by themselves they are worth another try.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -44,6 +44,7 @@ class Refused(Temporary):
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+T = TypeVar("T")
 
 
 class Rpc(NamedTuple, Generic[Q, A]):
@@ -105,10 +106,10 @@ class Client:
             raise _translated(rpc.path, error) from error
         return answer
 
-    async def make(self, rpc: Rpc[Q, A], request: Q) -> A:
-        """A call that is not broken off in the middle, though its caller may be: what containerd has begun to make
-        would be left half made."""
-        task = asyncio.create_task(self.call(rpc, request), name=rpc.path)
+    async def whole(self, making: Coroutine[Any, Any, T]) -> T:
+        """What is not broken off in the middle, though its caller may be: what containerd has begun to make would be
+        left half made, and what it is made of taken away."""
+        task = asyncio.create_task(making)
         self._making.add(task)
         task.add_done_callback(self._made)
         return await asyncio.shield(task)
