@@ -87,7 +87,7 @@ async def as_wanted(world: MortalWorld) -> None:
     assert machine.pods.keys() == pods.keys()
     assert machine.ports.keys() == plugged.keys()
     assert machine.networks.keys() <= {n["spec"]["id"] for n in await world.all(Network.KIND, None)}
-    assert machine.routers.keys() <= {r["spec"]["id"] for r in await world.all(Router.KIND)}
+    assert machine.routers.keys() <= {r["spec"]["id"] for r in await world.all(Router.KIND, None)}
     assert world.pool.volumes == {v["spec"]["id"]: v["spec"]["size"] * GIB for v in await world.all(VOLUME)}
     assert world.pool.snapshots.keys() == {s["spec"]["id"] for s in await world.all(VolumeSnapshot.KIND)}
     assert await world.mounts.discover() == {a["spec"]["volumeId"] for a in attachments if a["spec"].get("pods")}
