@@ -24,8 +24,9 @@ PATIENCE = 8.0
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError)
 _CUT = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
-_WHOLE = aiohttp.ClientTimeout(total=120, sock_connect=10)
-_UNLIMITED = aiohttp.ClientTimeout(total=None, sock_connect=10)
+_WHOLE = 120.0
+"""Seconds in which an answer must be there."""
+_CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=10)
 
 
 class Answer(NamedTuple):
@@ -89,7 +90,7 @@ class Transport:
         """The body of a GET as it comes. ApiError, Unavailable (also while it is read)."""
         headers = self._headers(token, "application/json", "")
         try:
-            async with self._open("GET", path, headers, None, _UNLIMITED) as response:
+            async with self._open("GET", path, headers, None) as response:
                 if response.status >= 400:
                     raise error_from(response.status, await response.read())
                 yield response.content
@@ -115,7 +116,8 @@ class Transport:
             self._session = None
 
     async def _once(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        async with self._open(method, path, headers, body, _WHOLE) as response:
+        # Our own limit, as aiohttp's costs a tenth of a request.
+        async with asyncio.timeout(_WHOLE), self._open(method, path, headers, body) as response:
             content = await response.read()
             if response.status >= 400:
                 raise error_from(response.status, content)
@@ -125,9 +127,7 @@ class Transport:
         headers = _headers(token, accept, content_type)
         return headers if self._proof is None else {**headers, DIALECT_HEADER: self._proof()}
 
-    def _open(
-        self, method: str, path: str, headers: dict[str, str], body: bytes | None, limit: aiohttp.ClientTimeout
-    ) -> Any:
+    def _open(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Any:
         if self._session is None:
             self._session = self._connect()
         return self._session.request(
@@ -136,7 +136,7 @@ class Transport:
             headers=headers,
             data=body,
             allow_redirects=False,
-            timeout=limit,
+            timeout=_CONNECT,
         )
 
     def _connect(self) -> aiohttp.ClientSession:

@@ -86,7 +86,10 @@ def owners_of(obj: Object) -> list[Object]:
 
 def controller_of(obj: Object) -> Object | None:
     """The owner that manages `obj`, if one does."""
-    return next((o for o in owners_of(obj) if o.get("controller")), None)
+    for owner in owners_of(obj):
+        if owner.get("controller"):
+            return owner
+    return None
 
 
 def owner_reference(owner: Object, *, controller: bool = True) -> Object:
