@@ -12,6 +12,7 @@ import pytest
 
 from lichen.agent import api_relay
 from lichen.agent.api_relay import ApiRelay
+from lichen.planning.api_service import ADDRESS, PORT
 
 
 class OnLoopback:
@@ -42,7 +43,7 @@ async def relayed() -> AsyncIterator[tuple[str, int]]:
     try:
         await relay.ensure("net-1")
         await relay.ensure("net-1")
-        assert driver.asked == [("net-1", api_relay.ADDRESS, api_relay.PORT)]
+        assert driver.asked == [("net-1", ADDRESS, PORT)]
         yield driver.socket.getsockname()
     finally:
         relay.close()

@@ -93,6 +93,24 @@ def endpoints_at(address: str) -> Object:
     return {**new_object(ENDPOINTS, "own", "demo"), "subsets": subsets}
 
 
+async def test_the_apis_own_service_says_where_pods_reach_it_and_stays_so(cloud: Cloud):
+    place = {"namespace": "default"}
+    piece = await cloud.until(ENDPOINT_SLICE, "kubernetes", bool, **place)
+    assert piece["metadata"]["labels"] == {"kubernetes.io/service-name": "kubernetes"}
+    assert piece["endpoints"] == [{"addresses": ["169.254.169.254"], "conditions": {"ready": True}}]
+    assert piece["ports"] == [{"name": "https", "port": 6443, "protocol": "TCP"}]
+    endpoints = await cloud.until(ENDPOINTS, "kubernetes", bool, **place)
+    assert endpoints["metadata"]["labels"] == {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    subset = {"addresses": [{"ip": "169.254.169.254"}], "ports": piece["ports"]}
+    assert endpoints["subsets"] == [subset]
+    await cloud.state.delete(ENDPOINT_SLICE, "kubernetes", "default")
+    await cloud.patch(ENDPOINTS, "kubernetes", {"subsets": None, "metadata": {"labels": None}}, **place)
+    await cloud.until(ENDPOINTS, "kubernetes", lambda e: e.get("subsets") == [subset], **place)
+    again = await cloud.until(ENDPOINT_SLICE, "kubernetes", bool, **place)
+    assert uid_of(again) != uid_of(piece)
+    assert await cloud.names(ENDPOINT_SLICE, "default") == ["kubernetes"]
+
+
 async def test_every_namespace_has_its_service_account(cloud: Cloud):
     await cloud.until(SERVICE_ACCOUNT, "default", lambda account: True)
     await cloud.state.delete(SERVICE_ACCOUNT, "default", "demo")

@@ -15,10 +15,10 @@ from collections import Counter
 from socket import SO_KEEPALIVE, SOL_SOCKET
 
 from lichen.drivers.base import Listening
+from lichen.planning.api_service import ADDRESS, PORT
 
 log = logging.getLogger(__name__)
 
-ADDRESS, PORT = "169.254.169.254", 6443
 CONNECTIONS = 128
 """How many connections one address may have open at once: the agent's descriptors are for everybody."""
 PATIENCE = 10.0

@@ -6,9 +6,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from lichen.agent.api_relay import ADDRESS as RELAY
-from lichen.agent.api_relay import PORT as RELAY_PORT
-from lichen.agent.service_links import API_SERVICE
 from lichen.drivers.base import (
     FilterRule,
     GroupSpec,
@@ -28,6 +25,9 @@ from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.meta import labels_of, name_of, namespace_of
+from lichen.planning.api_service import ADDRESS as RELAY
+from lichen.planning.api_service import PORT as RELAY_PORT
+from lichen.planning.api_service import is_api_service
 from lichen.planning.ports import port_hostname
 
 ROUTER_INTERFACE = "network:router_interface"
@@ -159,7 +159,7 @@ def service_rules(
     are on the host's network, are reached from every network (key "").
 
     A service has a rule on each network on which it has endpoints; one without any endpoint refuses, on all. The API's
-    own leads to the relay that each network has, whatever its endpoints say: they are the host's, not the network's.
+    own leads to the relay that each network has, whatever its endpoints say: pods do without them.
     """
     by_service: dict[tuple[str, str], list[Object]] = {}
     for piece in slices:
@@ -169,7 +169,7 @@ def service_rules(
     rules: dict[str, list[ServiceRule]] = {}
     for service in services:
         pieces = by_service.get((namespace_of(service), name_of(service)), [])
-        own = _api_rules(service) if _place(service) == API_SERVICE else _rules(service, pieces, network_of)
+        own = _api_rules(service) if is_api_service(service) else _rules(service, pieces, network_of)
         for rule in own:
             rules.setdefault(rule.network_id, []).append(rule)
     return {network: tuple(sorted(some, key=lambda r: (r.ip, r.protocol, r.port))) for network, some in rules.items()}

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from lichen.model.data import Object
 from lichen.model.meta import name_of, namespace_of
-
-API_SERVICE = ("default", "kubernetes")
+from lichen.planning.api_service import is_api_service
 
 
 def service_links(pod: Object, services: Iterable[Object], api: tuple[str, int] | None = None) -> dict[str, str]:
@@ -19,16 +18,12 @@ def service_links(pod: Object, services: Iterable[Object], api: tuple[str, int] 
     spec = pod["spec"]
     env: dict[str, str] = {}
     linked = spec.get("enableServiceLinks") is not False
-    for service in sorted(services, key=lambda s: (_place(s) == API_SERVICE, name_of(s))):
-        if _has_address(service) and (_place(service) == API_SERVICE or (linked and _is_near(service, pod))):
+    for service in sorted(services, key=lambda s: (is_api_service(s), name_of(s))):
+        if _has_address(service) and (is_api_service(service) or (linked and _is_near(service, pod))):
             env |= _variables(service)
     if api is not None and _on_host(pod):
         env |= {"KUBERNETES_SERVICE_HOST": api[0], "KUBERNETES_SERVICE_PORT": str(api[1])}
     return env
-
-
-def _place(service: Object) -> tuple[str, str]:
-    return namespace_of(service), name_of(service)
 
 
 def _is_near(service: Object, pod: Object) -> bool:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services get EndpointSlices and Endpoints from the pods they select; Endpoints of people's own get EndpointSlices."""
+"""Services get EndpointSlices and Endpoints from the pods they select; Endpoints of people's own get EndpointSlices;
+the API's own are kept true."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from lichen.kinds.builtin import ENDPOINT_SLICE, ENDPOINTS, POD, SERVICE
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import labels_of, namespace_of
+from lichen.planning.api_service import API_SERVICE, plan_api_endpoints
 from lichen.planning.endpoint_slice import MANAGED_BY, SERVICE_LABEL, is_ours, plan_endpoint_slices, wanted_slices
 from lichen.planning.endpoints import MIRROR, plan_endpoints, plan_mirror
 
@@ -55,6 +57,10 @@ class ServiceController:
         steps = plan_mirror(endpoints, service, [s for s in slices if labels_of(s).get(MANAGED_BY) == MIRROR])
         if service is None:
             await self.world.apply([*steps, *plan_endpoints(None, [], endpoints)])
+            return None
+        if key == API_SERVICE:
+            held = self.slices.get(key[1], key[0])
+            await self.world.apply(plan_api_endpoints(service, endpoints, [held] if held is not None else []))
             return None
         selector = (service["spec"].get("selector") or {}).items()
         pods = [p for p in self.pods.by_index("namespace", key[0]) if selector and selector <= labels_of(p).items()]

@@ -59,6 +59,11 @@ def _subsets(slices: Sequence[Object]) -> list[Object]:
 def plan_mirror(endpoints: Object | None, service: Object | None, slices: Sequence[Object]) -> list[Step]:
     """Steps from the slices that mirror an Endpoints object to what it says; none without a service that needs it."""
     wanted = _mirrors(endpoints) if endpoints is not None and _is_mirrored(endpoints, service) else []
+    return plan_slices(wanted, slices)
+
+
+def plan_slices(wanted: Sequence[Object], slices: Sequence[Object]) -> list[Step]:
+    """Steps from the slices that exist to those that are wanted, by name."""
     held = {name_of(piece): piece for piece in slices}
     steps: list[Step] = []
     for piece in wanted:
