@@ -17,7 +17,7 @@ from lichen.model.errors import AlreadyExists, Expired, NotFound
 from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of
 from lichen.model.state import EventType
-from lichen.store import MemoryStore, SqliteStore, Store, Window
+from lichen.store import MemoryStore, SqliteStore, Store, Window, engine
 from lichen.store.codec import decode
 from lichen.store.paging import pack
 
@@ -131,3 +131,88 @@ async def test_a_list_whose_moment_is_forgotten_goes_on_with_what_is_there_now()
     await store.delete(CONFIG_MAP, "e", "n")
     last = await store.list(CONFIG_MAP, "n", limit=1, continue_token=second.continue_token)
     assert ([name_of(o) for o in last.items], last.revision) == (["e"], second.revision)
+
+
+async def paged(store: Store, first: Any) -> list[Any]:
+    """The items of a list that began with `first`, to its end."""
+    items = list(first.items)
+    token = first.continue_token
+    while token:
+        page = await store.list(CONFIG_MAP, limit=2, continue_token=token)
+        items, token = items + page.items, page.continue_token
+    return items
+
+
+@settings(max_examples=40, deadline=None)
+@given(OPERATIONS, OPERATIONS, st.integers(1, 6))
+def test_a_list_that_has_begun_ends_as_it_was_however_much_changes(
+    before: list[Any], since: list[Any], few: int
+) -> None:
+    async def run() -> None:
+        store = MemoryStore(Window(changes=few))
+        for operation in before:
+            await do(store, *operation)
+        begun = []
+        for operation in since:
+            whole, first = (await store.list(CONFIG_MAP)).items, await store.list(CONFIG_MAP, limit=1)
+            begun.append((whole, first))
+            await do(store, *operation)
+        for whole, first in begun:
+            assert await paged(store, first) == whole
+        await store.close()
+
+    asyncio.run(run())
+
+
+async def a_list_under_way(window: Window) -> tuple[Store, str]:
+    """Three objects, of which one was shown."""
+    store = MemoryStore(window)
+    for name in "abc":
+        await store.create(CONFIG_MAP, new_object(CONFIG_MAP, name, "n"))
+    return store, (await store.list(CONFIG_MAP, limit=1)).continue_token
+
+
+async def test_a_list_lives_five_minutes_and_not_much_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(engine, "monotonic", lambda: now)
+    store, token = await a_list_under_way(Window(changes=10))
+    for now in range(1000, 1300, 3):
+        await store.create(SECRET, new_object(SECRET, f"s{now}", "n"))
+    assert [name_of(o) for o in (await store.list(CONFIG_MAP, continue_token=token)).items] == ["b", "c"]
+    for now in range(1300, 1375, 3):
+        await store.create(SECRET, new_object(SECRET, f"s{now}", "n"))
+    with pytest.raises(Expired, match="go on from here") as refusal:
+        await store.list(CONFIG_MAP, continue_token=token)
+    await store.delete(CONFIG_MAP, "b", "n")
+    rest = await store.list(CONFIG_MAP, continue_token=refusal.value.continue_token)
+    assert [name_of(o) for o in rest.items] == ["c"]
+
+
+async def test_history_ends_after_five_minutes_though_little_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(engine, "monotonic", lambda: now)
+    store, _ = await a_list_under_way(Window())
+    now = 1299.0
+    await store.delete(CONFIG_MAP, "a", "n")
+    assert store.compacted == 0
+    now = 1361.0
+    await store.delete(CONFIG_MAP, "b", "n")
+    assert (store.compacted, store.revision) == (1, 5)
+
+
+async def test_what_lists_hold_has_a_bound() -> None:
+    store, token = await a_list_under_way(Window(changes=1, held_bytes=5000))
+    for number in range(50):
+        await store.create(CONFIG_MAP, new_object(CONFIG_MAP, f"m{number}", "n"))
+    with pytest.raises(Expired):
+        await store.list(CONFIG_MAP, continue_token=token)
+
+
+async def test_no_more_than_some_lists_are_held() -> None:
+    store, token = await a_list_under_way(Window(changes=1))
+    for number in range(70):
+        await store.create(CONFIG_MAP, new_object(CONFIG_MAP, f"m{number}", "n"))
+        newest = await store.list(CONFIG_MAP, limit=1)
+    with pytest.raises(Expired):
+        await store.list(CONFIG_MAP, continue_token=token)
+    assert len(await paged(store, newest)) == 73

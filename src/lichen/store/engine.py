@@ -9,15 +9,16 @@ fails with it and nothing has changed.
 from __future__ import annotations
 
 import asyncio
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import monotonic, perf_counter
 from typing import NamedTuple
 
 from lichen.model.errors import ApiError, Expired, Unavailable
 from lichen.model.kind import Kind
 from lichen.model.metrics import COMMIT_SIZES, COMMITS
+from lichen.store.holds import Holds
 from lichen.store.journal import Batch, Loaded, Row, Writer
 from lichen.store.table import Entry, Record, Table, TableKey, key_of, table_key
 from lichen.store.watching import Watcher, publish
@@ -28,10 +29,13 @@ BOOKMARK_SECONDS = 5.0
 
 
 class Window(NamedTuple):
-    """How far watches and continued lists reach back: so many changes, and no more superseded bytes than this."""
+    """How far watches and continued lists reach back: so many seconds, as in etcd that Kubernetes compacts, but not
+    more changes or superseded bytes than this. For lists under way so many more bytes are held for those seconds."""
 
     changes: int = 50_000
     superseded_bytes: int = 32 << 20
+    seconds: float = 300.0
+    held_bytes: int = 32 << 20
 
 
 class Draft(NamedTuple):
@@ -56,6 +60,8 @@ class Engine:
         self._compacted = 0
         self._head = 0
         self._order: deque[Table] = deque()
+        self._marks: deque[tuple[float, int]] = deque()
+        self._holds = Holds(window.held_bytes)
         self._superseded = 0
         self._garbage: list[int] = []
         self._queue: list[tuple[Row, asyncio.Future[None]]] = []
@@ -171,6 +177,7 @@ class Engine:
 
     def compact(self, revision: int) -> None:
         """Forget how things were before `revision`."""
+        self._holds.end(revision)
         while self._order and self._compacted < min(revision, self._revision):
             self._forget_oldest()
 
@@ -209,7 +216,7 @@ class Engine:
         garbage: list[int] = []
         if len(self._garbage) >= GARBAGE_BATCH:
             garbage, self._garbage = self._garbage, []
-        self._submitted = time.perf_counter()
+        self._submitted = perf_counter()
         self._writer.submit(Batch([row for row, _ in self._flying], garbage, self._compacted))
 
     def _committed(self, batch: Batch, error: ApiError | None) -> None:
@@ -218,7 +225,7 @@ class Engine:
             self._garbage = batch.garbage + self._garbage
             self._fail_all(flown, error)
         else:
-            COMMITS.observe(time.perf_counter() - self._submitted)
+            COMMITS.observe(perf_counter() - self._submitted)
             COMMIT_SIZES.observe(len(flown))
             self._publish(batch.rows)
             for _, future in flown:
@@ -259,9 +266,19 @@ class Engine:
             len(self._order) > self._window.changes or self._superseded > self._window.superseded_bytes
         ):
             self._forget_oldest()
+        self._age(monotonic())
+
+    def _age(self, now: float) -> None:
+        """Forget what is too old, a mark at a time: between two marks lies a fifth of the window."""
+        if not self._marks or now >= self._marks[-1][0] + self._window.seconds / 5:
+            self._marks.append((now, self._revision))
+        while self._marks[0][0] + self._window.seconds <= now:
+            self.compact(self._marks.popleft()[1])
 
     def _forget_oldest(self) -> None:
-        record = self._order.popleft().log.popleft()
+        table = self._order.popleft()
+        record = table.log.popleft()
+        self._holds.forget(table, record)
         self._compacted = record.revision
         if record.previous is not None:
             self._superseded -= len(record.previous.raw)

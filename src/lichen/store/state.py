@@ -8,7 +8,7 @@ A bare store knows nothing of schemas, finalizers or callers: `delete` removes a
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from lichen.model.state import DEFAULT_OPTIONS, Event, EventType, Page, PatchTyp
 from lichen.store.codec import Selection, View, decode, decode_identity, encode, now_rfc3339, selection, stamped
 from lichen.store.engine import Draft, Engine, Window
 from lichen.store.paging import NEWEST, RawPage, pack, page, unpack
-from lichen.store.table import Entry, Record, key_of
+from lichen.store.table import Entry, Record, Table, key_of
 from lichen.store.watching import Change, RawEvent, Watcher
 
 WATCH_BUFFER = 10_000
@@ -80,7 +80,18 @@ class Store(Engine):
         revision, after = unpack(continue_token) if continue_token else (NEWEST, "")
         if revision == NEWEST:
             start, end = table.range(namespace, after)
-            return page(table.scan(namespace, after), end - start, wanted, limit, self._revision)
+            first = page(table.scan(namespace, after), end - start, wanted, limit, self._revision)
+            if first.continue_token:
+                self._holds.hold(table, first.revision)
+            return first
+        rest = table.scan_at(revision, namespace, after, self._kept(table, revision, after))
+        return page(rest, len(rest), wanted, limit, revision)
+
+    def _kept(self, table: Table, revision: int, after: str) -> Mapping[str, Entry | None]:
+        """What the log has forgotten of a moment that a list shows; Expired: it does not reach there at all."""
+        kept = self._holds.kept(table, revision)
+        if kept is not None:
+            return kept
         try:
             self.check_reach(revision)
         except Expired as error:
@@ -89,8 +100,7 @@ class Store(Engine):
                 "continue token of this answer",
                 continue_token=pack(NEWEST, after),
             ) from None
-        rest = table.scan_at(revision, namespace, after)
-        return page(rest, len(rest), wanted, limit, revision)
+        return {}
 
     def watch_raw(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -99,9 +99,12 @@ class Table:
         for key in self.keys[start:end]:
             yield key, entries[key]
 
-    def scan_at(self, revision: int, namespace: str | None, after: str) -> list[tuple[str, Entry]]:
-        """Objects in order, as they were at a revision that the log still reaches back to."""
-        then: dict[str, Entry | None] = {}
+    def scan_at(
+        self, revision: int, namespace: str | None, after: str, kept: Mapping[str, Entry | None]
+    ) -> list[tuple[str, Entry]]:
+        """Objects in order, as they were at a revision that the log still reaches back to, or together with what is
+        kept of what it has forgotten since."""
+        then = dict(kept)
         for record in self.since(revision):
             then.setdefault(record.key, record.previous)
         prefix = None if namespace is None else f"{namespace}\0"
