@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lichen.drivers.base import ContainerPhase, ContainerSpec
+from lichen.drivers.process.host import Host
 from lichen.drivers.process.orders import read_started
 from lichen.drivers.process.places import Places
 from lichen.drivers.process.pods import ProcessPods
@@ -161,3 +163,19 @@ class TestProcessPods(PodConformance):
             connection.settimeout(5)
             assert connection.recv(10) == b""
         assert (await container_of(pods, pod)).phase is ContainerPhase.RUNNING
+
+    async def test_a_host_that_stops_asks_first_and_kills_who_does_not_listen(self, tmp_path: Path) -> None:
+        host = Host(tmp_path / "own")
+        serving = asyncio.get_running_loop().run_in_executor(None, lambda: [host.wait(0.1) for _ in range(20)])
+        driver = ProcessPods(tmp_path / "stopped", tmp_path / "own", uid=os.getuid(), gid=os.getgid(), cgroup="")
+        for script in ("trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done",
+                       "trap '' TERM; echo ready; while :; do sleep 0.1; done"):  # fmt: skip
+            pod = self.a_pod()
+            await driver.start_sandbox(pod)
+            await driver.start_container(pod, self.a_container(script), attempt=0)
+            assert await log_of(driver, pod) == ["stdout ready"]
+        await serving
+        await asyncio.to_thread(host.stop, 1.0)
+        codes = sorted(c.exit_code for pod in (await driver.discover()).values() for c in pod.containers)
+        assert codes == [7, 137]
+        await driver.cleanup()

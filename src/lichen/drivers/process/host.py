@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 DRAIN = 1.0
 """Seconds that output may outlive its process."""
+KILLED = 5.0
+"""Seconds in which what was killed must be gone; what hangs in the kernel's hands longer is left to it."""
 LONGEST_MESSAGE = 8192
 NOT_RUN = 128
 """The exit code of a command that could not be run."""
@@ -82,15 +84,12 @@ class Host:
 
     def stop(self, patience: float) -> None:
         """End all processes: asked first, killed after `patience` seconds."""
-        deadline = time.monotonic() + patience
-        for kept in self._kept.values():
-            _signal(kept, signal.SIGTERM)
-        while self._kept and time.monotonic() < deadline:
-            self.wait(deadline - time.monotonic())
-        for kept in self._kept.values():
-            _signal(kept, signal.SIGKILL)
-        while self._kept:
-            self.wait(DRAIN)
+        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, KILLED)):
+            deadline = time.monotonic() + seconds
+            for kept in self._kept.values():
+                _signal(kept, number)
+            while self._kept and time.monotonic() < deadline:
+                self.wait(deadline - time.monotonic())
 
     def _patience(self, timeout: float | None) -> float | None:
         ends = [kept.until for kept in self._kept.values() if kept.until is not None]
