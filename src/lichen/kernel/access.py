@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from lichen.model.data import Object
 from lichen.model.kind import Kind
-from lichen.model.state import Caller, EventType, State
+from lichen.model.selectors import Matcher
+from lichen.model.state import Caller, Event, EventType, Page, State
 
 
 class Authorizer(Protocol):
@@ -49,6 +50,15 @@ class Guarding(Protocol):
         ...
 
 
+@runtime_checkable
+class Narrowing(Protocol):
+    """Reads that show only some of a kind's objects."""
+
+    def seen(self, caller: Caller, verb: str, kind: Kind, name: str) -> Matcher | None:
+        """Which objects `caller` is told of, who is not refused; None: of all."""
+        ...
+
+
 class Clock(Protocol):
     def now(self) -> float:
         """Unix seconds."""
@@ -79,8 +89,38 @@ class RawEvent(NamedTuple):
     revision: int
 
 
+RawList = tuple[list[bytes], int, str, int]
+"""(items as JSON, revision, where to go on, how many remain)."""
+
+
 class Store(State, Protocol):
-    """A State that also gives bytes as they are stored, for answers that need no decoding."""
+    """A State that also gives bytes as they are stored, for answers that need no decoding.
+
+    seen: of which objects the caller is told at all."""
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+        seen: Matcher | None = None,
+    ) -> Page: ...
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        since: int | None = None,
+        bookmarks: bool = False,
+        seen: Matcher | None = None,
+    ) -> AsyncIterator[Event]: ...
 
     async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes: ...
 
@@ -93,7 +133,8 @@ class Store(State, Protocol):
         fields: str = "",
         limit: int = 0,
         continue_token: str = "",
-    ) -> tuple[list[bytes], int, str, int]: ...
+        seen: Matcher | None = None,
+    ) -> RawList: ...
 
     def watch_raw(
         self,
@@ -104,6 +145,7 @@ class Store(State, Protocol):
         fields: str = "",
         since: int | None = None,
         bookmarks: bool = False,
+        seen: Matcher | None = None,
     ) -> AsyncIterator[tuple[EventType, bytes, int]]: ...
 
 

@@ -8,7 +8,7 @@ session = kernel.acting(await kernel.authenticate(token))
 
 from __future__ import annotations
 
-from lichen.kernel.access import Access, Clock, Guarding, Store, SystemClock
+from lichen.kernel.access import Access, Clock, Guarding, Narrowing, Store, SystemClock
 from lichen.kernel.admission import Plugin, Resuming
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.admission.quota import Quotas
@@ -47,6 +47,7 @@ class Kernel:
         self.store = store
         self.access = access
         self.guarding = access if isinstance(access, Guarding) else None
+        self.narrowing = access if isinstance(access, Narrowing) else None
         self.clock: Clock = clock or SystemClock()
         self.catalog = catalog or Catalog()
         self.schemas = Schemas(self.catalog)

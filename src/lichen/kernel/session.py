@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lichen.kernel import applying, subresources
+from lichen.kernel.access import RawList
 from lichen.kernel.patching import patched
 from lichen.kernel.views import ShownWatcher, shown_events, shown_raw
 from lichen.kernel.writes import Moved
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from lichen.model.kind import Kind
+from lichen.model.selectors import Matcher
 from lichen.model.state import (
     DEFAULT_OPTIONS,
     Caller,
@@ -27,13 +29,13 @@ from lichen.model.state import (
     Preconditions,
     WriteOptions,
 )
+from lichen.store.codec import decode
+from lichen.store.state import missing
 
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
 
 _PATCH_ATTEMPTS = 500
-RawList = tuple[list[bytes], int, str, int]
-"""(items as JSON, revision, where to go on, how many remain)."""
 Objects = list[Object]
 ANY = Preconditions()
 
@@ -70,20 +72,31 @@ class Session:
         if self._kernel.guarding is not None:
             await self._kernel.guarding.guard_get(self.caller, kind, name, namespace)
 
+    def _seen(self, verb: str, kind: Kind, name: str = "") -> Matcher | None:
+        narrowing = self._kernel.narrowing
+        return None if narrowing is None else narrowing.seen(self.caller, verb, kind, name)
+
+    def _must_see(self, kind: Kind, name: str, obj: Object | bytes) -> None:
+        """NotFound: the caller is not told of it."""
+        seen = self._seen("get", kind, name)
+        if seen is not None and not seen(decode(obj) if isinstance(obj, bytes) else obj):
+            raise missing(kind, name)
+
     # --- reads ----------------------------------------------------------------------------------------------------
 
     async def get(self, kind: Kind, name: str, namespace: str = "", *, subresource: str = "") -> Object:
         await self._check_get(kind, name, namespace, subresource)
         view = self._views.of(kind)
         obj = await self._store.get(kind if view is None else view.storage, name, namespace)
+        self._must_see(kind, name, obj)
         return subresources.view(self._kernel, kind, subresource, obj if view is None else view.shown(obj))
 
     async def get_raw(self, kind: Kind, name: str, namespace: str = "") -> bytes:
         await self._check_get(kind, name, namespace)
         view = self._views.of(kind)
-        if view is None:
-            return await self._store.get_raw(kind, name, namespace)
-        return shown_raw(view, await self._store.get_raw(view.storage, name, namespace))
+        raw = await self._store.get_raw(kind if view is None else view.storage, name, namespace)
+        self._must_see(kind, name, raw)
+        return raw if view is None else shown_raw(view, raw)
 
     async def list(
         self,
@@ -96,10 +109,11 @@ class Session:
         continue_token: str = "",
     ) -> Page:
         self._check("list", kind, namespace, "", fields=fields)
+        seen = self._seen("list", kind)
         view = self._views.of(kind)
         if view is None:
             return await self._store.list(
-                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token, seen=seen
             )
         page = await self._store.list(
             view.storage,
@@ -108,6 +122,7 @@ class Session:
             fields=view.fields(fields),
             limit=limit,
             continue_token=continue_token,
+            seen=seen,
         )
         return replace(page, items=[view.shown(item) for item in page.items])
 
@@ -123,10 +138,11 @@ class Session:
     ) -> RawList:
         """Like list, without decoding."""
         self._check("list", kind, namespace, "", fields=fields)
+        seen = self._seen("list", kind)
         view = self._views.of(kind)
         if view is None:
             return await self._store.list_raw(
-                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+                kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token, seen=seen
             )
         items, *rest = await self._store.list_raw(
             view.storage,
@@ -135,6 +151,7 @@ class Session:
             fields=view.fields(fields),
             limit=limit,
             continue_token=continue_token,
+            seen=seen,
         )
         return [shown_raw(view, item) for item in items], *rest  # type: ignore[return-value]
 
@@ -149,12 +166,15 @@ class Session:
         bookmarks: bool = False,
     ) -> AsyncIterator[Event]:
         self._check("watch", kind, namespace, "", fields=fields)
+        seen = self._seen("watch", kind)
         view = self._views.of(kind)
         if view is None:
-            return self._store.watch(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+            return self._store.watch(
+                kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
+            )
         fields = view.fields(fields)
         events = self._store.watch(
-            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
         )
         return shown_events(view, events)
 
@@ -170,14 +190,15 @@ class Session:
     ) -> AsyncIterator[tuple[EventType, bytes, int]]:
         """(type, the object as JSON, revision) of every change."""
         self._check("watch", kind, namespace, "", fields=fields)
+        seen = self._seen("watch", kind)
         view = self._views.of(kind)
         if view is None:
             return self._store.watch_raw(
-                kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+                kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
             )
         fields = view.fields(fields)
         watcher = self._store.watch_raw(
-            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks
+            view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
         )
         return ShownWatcher(view, watcher)
 

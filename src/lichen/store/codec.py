@@ -105,12 +105,13 @@ def _field_needles(selector: FieldSelector) -> Iterator[bytes]:
 
 
 class Selection:
-    """A label and a field selector, compiled for raw objects."""
+    """A label and a field selector, compiled for raw objects, and what else they must be to be seen."""
 
-    __slots__ = ("_fields", "_head_only", "_labels", "_needles")
+    __slots__ = ("_fields", "_head_only", "_labels", "_needles", "_seen")
 
-    def __init__(self, labels: str, fields: str) -> None:
+    def __init__(self, labels: str, fields: str, seen: Matcher | None = None) -> None:
         """BadRequest: a selector cannot be read."""
+        self._seen = seen
         label_selector, field_selector = parse_labels(labels), parse_fields(fields)
         self._labels: Matcher | None = label_selector if labels else None
         self._fields: Matcher | None = field_selector if fields else None
@@ -124,11 +125,11 @@ class Selection:
                 return False
         if self._labels is not None and not self._labels(view.head):
             return False
-        if self._fields is None:
-            return True
-        return self._fields(view.head if self._head_only else view.full)
+        if self._fields is not None and not self._fields(view.head if self._head_only else view.full):
+            return False
+        return self._seen is None or self._seen(view.full)
 
 
-def selection(labels: str, fields: str) -> Selection | None:
+def selection(labels: str, fields: str, seen: Matcher | None = None) -> Selection | None:
     """None: everything is selected, nothing needs decoding."""
-    return Selection(labels, fields) if labels or fields else None
+    return Selection(labels, fields, seen) if labels or fields or seen is not None else None

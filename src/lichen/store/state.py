@@ -25,6 +25,7 @@ from lichen.model.errors import (
 from lichen.model.kind import Kind
 from lichen.model.names import random_suffix
 from lichen.model.patch import merge_patch
+from lichen.model.selectors import Matcher
 from lichen.model.state import DEFAULT_OPTIONS, Event, EventType, Page, PatchType, Preconditions, WriteOptions
 from lichen.store.codec import Selection, View, decode, decode_identity, encode, now_rfc3339, selection, stamped
 from lichen.store.engine import Draft, Engine, Window
@@ -73,9 +74,10 @@ class Store(Engine):
         fields: str = "",
         limit: int = 0,
         continue_token: str = "",
+        seen: Matcher | None = None,
     ) -> RawPage:
-        """Like `list`, in bytes."""
-        wanted = selection(labels, fields)
+        """Like `list`, in bytes. seen: of which objects the caller is told at all."""
+        wanted = selection(labels, fields, seen)
         table = self.table(kind)
         revision, after = unpack(continue_token) if continue_token else (NEWEST, "")
         if revision == NEWEST:
@@ -111,9 +113,10 @@ class Store(Engine):
         fields: str = "",
         since: int | None = None,
         bookmarks: bool = False,
+        seen: Matcher | None = None,
     ) -> Watcher:
         """Like `watch`, in shared bytes; it takes part from the call on, not from the first event read. Expired."""
-        wanted = selection(labels, fields)
+        wanted = selection(labels, fields, seen)
         table = self.table(kind)
         backlog: Iterable[RawEvent]
         if since is None:
@@ -142,9 +145,10 @@ class Store(Engine):
         fields: str = "",
         limit: int = 0,
         continue_token: str = "",
+        seen: Matcher | None = None,
     ) -> Page:
         raw = await self.list_raw(
-            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token
+            kind, namespace, labels=labels, fields=fields, limit=limit, continue_token=continue_token, seen=seen
         )
         return Page([decode(item) for item in raw.items], raw.revision, raw.continue_token, raw.remaining)
 
@@ -157,8 +161,11 @@ class Store(Engine):
         fields: str = "",
         since: int | None = None,
         bookmarks: bool = False,
+        seen: Matcher | None = None,
     ) -> AsyncIterator[Event]:
-        watcher = self.watch_raw(kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks)
+        watcher = self.watch_raw(
+            kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
+        )
         async with aclosing(watcher):
             async for event in watcher:
                 yield Event(event.type, decode(event.raw))

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from lichen.agent.sources import Sources
+from lichen.kernel.identity import builtin_roles
 from lichen.kinds import builtin
 from lichen.kinds.builtin import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT
 from lichen.kinds.compute.flavor import Flavor
+from lichen.kinds.compute.operation import Operation
 from lichen.kinds.compute.server import Server
 from lichen.kinds.identity.role_assignment import RoleAssignment
 from lichen.kinds.identity.token import TokenRevocation
@@ -21,6 +23,7 @@ from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.volume import Volume
+from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.caller import from_user_info, to_user_info
 from lichen.model.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from lichen.model.kind import Kind, new_object
@@ -73,6 +76,94 @@ async def test_every_user_sees_what_is_on_offer_and_no_more(world: World):
         assert not may(world, ann, "list", kind)
     assert may(world, ann, "get", User.KIND, "", "ann")
     assert not may(world, ann, "get", User.KIND, "", "admin")
+
+
+async def a_flavor(world: World, name: str, *projects: str) -> None:
+    spec = {"vcpus": 1, "memory": 64, "public": False, "projects": list(projects)}
+    await world.state.create(Flavor.KIND, new_object(Flavor.KIND, name, spec=spec))
+
+
+async def flavors_of(world: World, caller: Caller) -> list[str]:
+    return [name_of(f) for f in (await world.kernel.acting(caller).list(Flavor.KIND)).items]
+
+
+async def test_a_private_flavor_is_seen_by_the_projects_that_have_it_and_by_admins(world: World):
+    has, lacks = await world.member("has", "reader"), await world.member("lacks", "manager")
+    await a_flavor(world, "few", has.project_id)
+    session = world.kernel.acting(lacks)
+    assert (await flavors_of(world, has), await flavors_of(world, lacks)) == (["few"], [])
+    assert await flavors_of(world, await world.admin()) == ["few"]
+    assert (await session.list_raw(Flavor.KIND))[0] == []
+    for read in (session.get, session.get_raw):
+        with pytest.raises(NotFound, match='"few" not found'):
+            await read(Flavor.KIND, "few")
+    assert name_of(await world.kernel.acting(has).get(Flavor.KIND, "few")) == "few"
+
+
+async def test_a_watch_tells_of_a_flavor_while_the_project_has_it(world: World):
+    caller = await world.member("theirs")
+    await a_flavor(world, "few")
+    watch = world.kernel.acting(caller).watch(Flavor.KIND, bookmarks=True)
+    assert (await anext(watch)).type == "BOOKMARK"
+    for projects, told in (([caller.project_id], "ADDED"), ([caller.project_id, "x"], "MODIFIED"), (["x"], "DELETED")):
+        await world.state.patch(Flavor.KIND, "few", "", {"spec": {"projects": projects}})
+        event = await anext(watch)
+        assert (event.type, name_of(event.object)) == (told, "few")
+    await watch.aclose()
+
+
+async def test_a_service_account_sees_the_flavors_of_its_project_and_the_unscoped_the_public_ones(world: World):
+    caller = await world.member("theirs")
+    await a_flavor(world, "few", caller.project_id)
+    groups = ("system:authenticated", "system:serviceaccounts", "system:serviceaccounts:theirs")
+    account = Caller(name="system:serviceaccount:theirs:default", groups=groups)
+    elsewhere = replace(account, name="system:serviceaccount:default:default")
+    assert (await flavors_of(world, account), await flavors_of(world, elsewhere)) == (["few"], [])
+    assert await flavors_of(world, replace(caller, project_id="", namespace="", roles=(), scope="")) == []
+
+
+async def test_who_is_given_the_right_by_a_rule_sees_all_flavors(world: World):
+    caller = await world.member("auditor")
+    await a_flavor(world, "few")
+    role = {"rules": [{"apiGroups": ["compute.lichen.dev"], "resources": ["flavors"], "verbs": ["list"]}]}
+    await world.state.create(builtin.CLUSTER_ROLE, {**new_object(builtin.CLUSTER_ROLE, "audit"), **role})
+    binding = {
+        "roleRef": {"apiGroup": builtin.RBAC, "kind": "ClusterRole", "name": "audit"},
+        "subjects": [{"apiGroup": builtin.RBAC, "kind": "User", "name": caller.name}],
+    }
+    await world.state.create(builtin.CLUSTER_ROLE_BINDING, {**new_object(builtin.CLUSTER_ROLE_BINDING, "a"), **binding})
+    assert await flavors_of(world, caller) == ["few"]
+    with pytest.raises(NotFound):
+        await world.kernel.acting(caller).get(Flavor.KIND, "few")
+
+
+async def test_a_private_volume_type_is_seen_by_admins(world: World):
+    caller = await world.member("theirs")
+    await world.state.create(VolumeType.KIND, new_object(VolumeType.KIND, "fast", spec={"public": False}))
+    for who, names in ((caller, ["standard"]), (await world.admin(), ["fast", "standard"])):
+        assert [name_of(t) for t in (await world.kernel.acting(who).list(VolumeType.KIND)).items] == names
+
+
+async def test_what_a_built_in_role_gives_no_more_is_taken_from_it_in_a_cloud_of_an_earlier_release(world: World):
+    earlier = {
+        "system:basic-user": [
+            {"apiGroups": ["compute.lichen.dev"], "resources": ["flavors", "zones"], "verbs": builtin_roles.READ},
+            {"apiGroups": ["volume.lichen.dev"], "resources": ["volumetypes"], "verbs": builtin_roles.READ},
+        ],
+        "system:aggregate-to-edit": [
+            {"apiGroups": ["compute.lichen.dev"], "resources": ["operations"], "verbs": builtin_roles.WRITE},
+        ],
+    }
+    now = {name: (await world.state.get(builtin.CLUSTER_ROLE, name))["rules"] for name in earlier}
+    for name, rules in earlier.items():
+        of_operators_own = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+        await world.state.patch(builtin.CLUSTER_ROLE, name, "", {"rules": [*now[name], *rules, *of_operators_own]})
+    await world.identity.bootstrap(world.state, "")
+    caller = await world.member("theirs")
+    await a_flavor(world, "few")
+    assert await flavors_of(world, caller) == []
+    assert not may(world, caller, "delete", Operation.KIND, caller.namespace, "one")
+    assert may(world, caller, "get", NODE, "", "n1")
 
 
 async def test_the_unscoped_and_the_anonymous_have_no_project(world: World):

@@ -12,6 +12,7 @@ from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_R
 from lichen.kernel.identity.delegation import OWNED
 from lichen.kernel.identity.directory import Directory, project_id
 from lichen.kernel.identity.nodes import BOUND, node_field
+from lichen.kernel.identity.offers import OFFERED, is_offered
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
 from lichen.kernel.identity.tokens import Scope
@@ -30,12 +31,13 @@ from lichen.model.data import Object
 from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
 from lichen.model.names import CONTROLLERS, DIALECT
-from lichen.model.selectors import parse_fields
+from lichen.model.selectors import Matcher, parse_fields
 from lichen.model.state import Caller
 
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
 REMEMBERED = 20_000
+ACCOUNT_USER = "system:serviceaccount:"
 ONES_OWN = (*OWNED, OAuthToken.KIND)
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
 
@@ -71,6 +73,17 @@ class Authorizer:
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
             return None
         return ""
+
+    def seen(self, caller: Caller, verb: str, kind: Kind, name: str) -> Matcher | None:
+        """None: a rule shows the caller all of a kind. Else what of it is offered to its project."""
+        if (
+            kind not in OFFERED
+            or caller.is_admin
+            or self.rule_set(caller, "").allows(verb, kind.group, kind.plural, name)
+        ):
+            return None
+        project = caller.project_id or self._project_of_account(caller)
+        return lambda obj: is_offered(obj, project)
 
     def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
         """The same for a path that is no resource: /version, /metrics, /apis."""
@@ -115,6 +128,8 @@ class Authorizer:
     def _is_shared(self, caller: Caller, verb: str, kind: Kind, namespace: str, name: str, fields: str) -> bool:
         if "system:authenticated" not in caller.groups:
             return False
+        if kind in OFFERED:
+            return True  # as much of it as is `seen`
         if kind == Domain.KIND and not name and caller.domain_id:
             return _terms(fields).get("spec.id") == caller.domain_id
         if kind == Limit.KIND and not name:
@@ -131,6 +146,13 @@ class Authorizer:
                 verb == "get" and kind == Image.KIND and self._is_member(caller, namespace, name)
             )
         return self._picks_shared(kind, _terms(fields))
+
+    def _project_of_account(self, caller: Caller) -> str:
+        """The project that a service account lives in, "" of all others."""
+        if not caller.name.startswith(ACCOUNT_USER):
+            return ""
+        project = self._directory.projects.get(caller.name.split(":")[2])
+        return project_id(project) if project else ""
 
     def _is_ones_own(self, caller: Caller, kind: Kind, name: str) -> bool:
         """A user may see itself, and what its tokens can be scoped to."""

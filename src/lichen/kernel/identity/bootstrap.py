@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from lichen.kernel.identity.builtin_roles import cluster_role_bindings, cluster_roles
+from lichen.kernel.identity.builtin_roles import cluster_role_bindings, cluster_roles, without_withdrawn
 from lichen.kernel.identity.credentials import Credentials
 from lichen.kernel.identity.directory import Directory, project_id
 from lichen.kinds import builtin
@@ -50,9 +50,10 @@ class Bootstrap:
     async def _rbac(self) -> None:
         for role in cluster_roles():
             stored = await self._ensure(builtin.CLUSTER_ROLE, role)
-            missing = [rule for rule in role["rules"] if rule not in (stored.get("rules") or [])]
-            if missing:
-                rules = [*(stored.get("rules") or []), *missing]
+            before = stored.get("rules") or []
+            rules = without_withdrawn(role["metadata"]["name"], before)
+            rules += [rule for rule in role["rules"] if rule not in rules]
+            if rules != before:
                 await self._state.patch(builtin.CLUSTER_ROLE, role["metadata"]["name"], "", {"rules": rules})
         for binding in cluster_role_bindings():
             await self._ensure(builtin.CLUSTER_ROLE_BINDING, binding)

@@ -32,6 +32,26 @@ EDIT_SUBRESOURCES = (
 SCALED = frozenset(("deployments", "replicasets", "statefulsets"))
 
 
+WITHDRAWN = {
+    "system:basic-user": (("compute.lichen.dev", "flavors", READ), ("volume.lichen.dev", "volumetypes", READ)),
+    "system:aggregate-to-edit": (("compute.lichen.dev", "operations", WRITE),),
+}
+"""What these roles gave in earlier releases: (group, resource, verbs), taken out of rules that give no more verbs."""
+
+
+def without_withdrawn(role: str, rules: list[Object]) -> list[Object]:
+    """A built-in role's rules as they were stored, less what is withdrawn."""
+    for group, resource, verbs in WITHDRAWN.get(role, ()):
+        rules = [_without(held, group, resource, verbs) for held in rules]
+    return [held for held in rules if held.get("resources") or held.get("nonResourceURLs")]
+
+
+def _without(held: Object, group: str, resource: str, verbs: list[str]) -> Object:
+    if held.get("apiGroups") != [group] or not set(held["verbs"]) <= set(verbs):
+        return held
+    return {**held, "resources": [name for name in held["resources"] if name != resource]}
+
+
 def rule(groups: Iterable[str], resources: Iterable[str], verbs: Iterable[str]) -> Object:
     return {"apiGroups": sorted(set(groups)), "resources": sorted(set(resources)), "verbs": sorted(set(verbs))}
 
@@ -122,7 +142,7 @@ def _admin_rules() -> list[Object]:
 
 
 def _basic_rules() -> list[Object]:
-    """What everyone who is logged in may do: ask about itself, and see what is on offer."""
+    """What everyone who is logged in may do: ask about itself, and see what is on offer (flavors: `offers`)."""
     return [
         rule(["authorization.k8s.io"], ["selfsubjectaccessreviews", "selfsubjectrulesreviews"], ["create"]),
         rule(["authentication.k8s.io"], ["selfsubjectreviews"], ["create"]),
@@ -144,10 +164,9 @@ def _basic_rules() -> list[Object]:
             ["roles", "regions", "catalogservices", "catalogendpoints", "registeredlimits"],
             READ,
         ),
-        rule(["compute.lichen.dev"], ["flavors", "zones"], READ),
+        rule(["compute.lichen.dev"], ["zones"], READ),
         rule(["node.k8s.io"], ["runtimeclasses"], READ),
         rule(["storage.k8s.io"], ["storageclasses"], READ),
-        rule(["volume.lichen.dev"], ["volumetypes"], READ),
         rule(["scheduling.k8s.io"], ["priorityclasses"], READ),
     ]
 

@@ -39,6 +39,7 @@ from lichen.kinds.identity.token import PasswordChange, ScopeReview, Token, Toke
 from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.kind import Kind
+from lichen.model.selectors import Matcher
 from lichen.model.state import Caller, State
 
 
@@ -109,6 +110,10 @@ class Identity:
     def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
         """The same for a path that is no resource."""
         return self.authorizer.refusal_of_path(caller, verb, path)
+
+    def seen(self, caller: Caller, verb: str, kind: Kind, name: str) -> Matcher | None:
+        """As `access.Narrowing`."""
+        return self.authorizer.seen(caller, verb, kind, name)
 
     async def guard_get(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
         """As `access.Guarding`."""
