@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from lichen.drivers.base import ContainerPhase, ContainerSpec
+from lichen.drivers.process import crilog
+from lichen.drivers.process.crilog import Log
 from lichen.drivers.process.host import Host
 from lichen.drivers.process.orders import read_started
 from lichen.drivers.process.places import Places
@@ -20,7 +22,16 @@ from lichen.drivers.process.pods import ProcessPods
 from lichen.drivers.process.watch import connected, followed
 from lichen.model.errors import Permanent, Temporary
 from tests.conformance.hosts import a_host
-from tests.conformance.pods import PodConformance, Reopened, container_of, finished, listening, log_of, until_exited
+from tests.conformance.pods import (
+    PodConformance,
+    Reopened,
+    container_of,
+    finished,
+    listening,
+    log_of,
+    state_of,
+    until_exited,
+)
 
 
 class TestProcessPods(PodConformance):
@@ -134,6 +145,18 @@ class TestProcessPods(PodConformance):
         pod = await self.started(pods, self.a_container("ls /proc/$$/fd; exec sleep 1000"))
         assert await log_of(pods, pod, lines=3) == ["stdout 0", "stdout 1", "stdout 2"]
 
+    async def test_what_cannot_be_run_leaves_the_host_nothing_open(self, pods: ProcessPods) -> None:
+        pod = await self.started(pods)
+        started = read_started(pods._places.attempt(pod.uid, "main", 0))
+        assert started is not None
+        before = len(os.listdir(f"/proc/{started.host.pid}/fd"))
+        bad = ContainerSpec("bad", "x", command=("/no/such/command",))
+        for attempt in range(10):
+            await pods.start_container(pod, bad, attempt=attempt)
+        state = next(c for c in (await state_of(pods, pod)).containers if c.name == "bad")
+        assert (state.exit_code, state.reason) == (128, "StartError")
+        assert len(os.listdir(f"/proc/{started.host.pid}/fd")) == before
+
     async def test_without_a_host_nothing_is_started_and_it_is_tried_again(self, pods: ProcessPods, tmp_path: Path):
         driver = ProcessPods(tmp_path / "alone", tmp_path / "nobody", uid=os.getuid(), gid=os.getgid(), cgroup="")
         pod = self.a_pod()
@@ -179,3 +202,20 @@ class TestProcessPods(PodConformance):
         codes = sorted(c.exit_code for pod in (await driver.discover()).values() for c in pod.containers)
         assert codes == [7, 137]
         await driver.cleanup()
+
+
+def test_a_log_that_cannot_be_set_aside_goes_on_in_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(crilog, "ROTATE", 10)
+    (tmp_path / "logs").mkdir()
+    record = Log(str(tmp_path / "logs/0.log"))
+    record.add("stdout", b"one\n")
+    assert (tmp_path / "logs/0.log.1").read_text().endswith("stdout F one\n")
+    for path in (tmp_path / "logs").iterdir():
+        path.unlink()
+    (tmp_path / "logs").rmdir()
+    with (tmp_path / "another's").open("wb") as other:  # which would be given the number of a file closed too soon
+        record.add("stdout", b"two\n")
+        record.add("stdout", b"three\n")
+        record.close()
+        assert os.fstat(other.fileno()).st_size == 0
+    assert (tmp_path / "another's").read_bytes() == b""

@@ -74,12 +74,21 @@ def become(order: Order, listener: int, out: int, err: int, fault: int) -> None:
     os.execvpe(order["argv"][0], order["argv"], environment)  # noqa: S606 - the command, as it was given
 
 
-def spawn(order: Order, listener: int) -> tuple[Process, int, int, str]:
-    """Start the command: the process, its two outputs, and the reason if it could not be run. listener: -1 for none."""
+class NotRun(Exception):
+    """Why a command could not be run."""
+
+
+def spawn(order: Order, listener: int) -> tuple[Process, int, int]:
+    """Start the command: the process and its two outputs. listener: -1 for none. NotRun; OSError: the machine has no
+    room for one more. Nothing stays open then."""
     out, out_child = os.pipe()
     err, err_child = os.pipe()
     fault, fault_child = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        _close(out, out_child, err, err_child, fault, fault_child)
+        raise
     if not pid:
         fault_child = fcntl.fcntl(fault_child, fcntl.F_DUPFD_CLOEXEC, HIGH)
         try:
@@ -87,9 +96,17 @@ def spawn(order: Order, listener: int) -> tuple[Process, int, int, str]:
         except BaseException as error:
             os.write(fault_child, str(error).encode())
         os._exit(128)
-    for descriptor in (out_child, err_child, fault_child):
-        os.close(descriptor)
+    _close(out_child, err_child, fault_child)
     process = process_of(pid)
     reason = os.read(fault, 4096).decode()
     os.close(fault)
-    return process, out, err, reason
+    if reason:
+        _close(out, err)
+        os.waitpid(pid, 0)
+        raise NotRun(reason)
+    return process, out, err
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -57,9 +58,18 @@ class Log:
         except OSError:
             return  # a full disk costs log lines, not the process
         if self.size > ROTATE:
-            os.close(self.file)
-            os.rename(self.path, self.path + ".1")
+            self.set_aside()
+
+    def set_aside(self) -> None:
+        """Where that cannot be done, the log goes on as it is, and it is tried again with what is said next."""
+        full = self.file
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.path, self.path + ".1")
             self.open()
+        except OSError:
+            return
+        os.close(full)
 
 
 def now() -> str:

@@ -28,9 +28,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from lichen.drivers.process.birth import spawn
+from lichen.drivers.process.birth import NotRun, spawn
 from lichen.drivers.process.crilog import Log
 from lichen.drivers.process.orders import Ended, Order, Process, Started, process_of, write_ended, write_started
 
@@ -74,13 +75,18 @@ class Host:
     def wait(self, timeout: float | None) -> None:
         """Do what is due, once something is, or after so many seconds at the latest."""
         for key, _ in self._selector.select(self._patience(timeout)):
-            try:
-                key.data()
-            except Exception:  # everybody's processes end with the host
-                log.exception("what came by descriptor %d was not taken in", key.fd)
+            self._try(key.data)
         for kept in list(self._kept.values()):
             if kept.until is not None and (not kept.outputs or time.monotonic() >= kept.until):
-                self._finish(kept)
+                self._try(partial(self._finish, kept))
+
+    @staticmethod
+    def _try(act: Callable[[], None]) -> None:
+        """Whatever goes wrong with one process is told, and no other's matter: with the host, all would end."""
+        try:
+            act()
+        except Exception:
+            log.exception("a process is not looked after as it should be")
 
     def stop(self, patience: float) -> None:
         """End all processes: asked first, killed after `patience` seconds."""
@@ -140,12 +146,15 @@ class Host:
             file.seek(0)
             order: Order = marshal.load(file)  # noqa: S302 - from the driver, which is who we are
         folder, record = order["folder"], Log(order["log"])
-        process, out, err, reason = spawn(order, descriptors[1] if order["listen"] else -1)
-        if reason:
-            os.waitpid(process.pid, 0)
+        try:
+            process, out, err = spawn(order, descriptors[1] if order["listen"] else -1)
+        except NotRun as error:
             record.close()
-            write_ended(Path(folder), Ended(NOT_RUN, time.time(), reason))
-            return reason
+            write_ended(Path(folder), Ended(NOT_RUN, time.time(), str(error)))
+            return str(error)
+        except OSError:
+            record.close()
+            raise
         kept = _Kept(order, process, os.pidfd_open(process.pid), record, {out: "stdout", err: "stderr"}, {connection})
         self._kept[folder] = kept
         self.also(kept.pidfd, lambda: self._ended(kept))
@@ -177,19 +186,21 @@ class Host:
 
     def _finish(self, kept: _Kept) -> None:
         """Put an ended process on record, and tell who follows it."""
+        del self._kept[kept.order["folder"]]
+        try:
+            self._record(kept)
+        finally:
+            for connection in list(kept.followers):
+                self._part(connection)
+
+    def _record(self, kept: _Kept) -> None:
         _kill_rest(kept)  # before it is reaped, so that its number is still its own
         code = os.waitstatus_to_exitcode(os.waitpid(kept.process.pid, 0)[1])
         os.close(kept.pidfd)
         for descriptor in list(kept.outputs):
             self._close(kept, descriptor)
         kept.log.close()
-        del self._kept[kept.order["folder"]]
-        try:
-            write_ended(Path(kept.order["folder"]), Ended(128 - code if code < 0 else code, time.time()))
-        except OSError as error:
-            log.warning("the end of %s is not on record: %s", kept.order["argv"][0], error)
-        for connection in list(kept.followers):
-            self._part(connection)
+        write_ended(Path(kept.order["folder"]), Ended(128 - code if code < 0 else code, time.time()))
 
 
 def _listen(path: Path) -> socket.socket:
