@@ -319,6 +319,26 @@ async def test_what_is_in_volumes_belongs_to_the_group_of_the_pod(tmp_path: Path
     assert rights(hidden / "word") == (GROUP, 0o440)
 
 
+async def test_an_empty_directory_whose_making_was_cut_off_is_made_whole(tmp_path: Path):
+    (tmp_path / "u/v").mkdir(parents=True, mode=0o755)
+    assert rights(Path((await mounted(tmp_path, {"emptyDir": {}})).host_path))[1] == 0o777
+
+
+@pytest.mark.usefixtures("as_root")
+async def test_what_could_not_be_given_to_the_group_is_given_at_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pod = a_pod(volumes=[{"name": "v", "emptyDir": {}}], securityContext={"fsGroup": GROUP})
+    container = {"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/m"}]}
+    volumes, chown = Volumes(tmp_path), os.chown
+    monkeypatch.setattr(os, "chown", lambda *_, **__: (_ for _ in ()).throw(OSError("not now")))
+    with pytest.raises(OSError, match="not now"):
+        await volumes.mounts(pod, container, find)
+    monkeypatch.setattr(os, "chown", chown)
+    (mount,) = await volumes.mounts(pod, container, find)
+    assert rights(Path(mount.host_path)) == (GROUP, 0o2777)
+
+
 @pytest.mark.usefixtures("as_root")
 async def test_a_claims_content_is_given_to_the_group_unless_it_has_it_already_and_that_is_enough(tmp_path: Path):
     (tmp_path / "claim").mkdir()

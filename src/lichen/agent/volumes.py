@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -85,15 +86,13 @@ class Volumes:
         group, key = security.get("fsGroup"), (uid_of(pod), str(volume["name"]))
         if group is None or os.geteuid() != 0:  # who is not root simulates containers, which are all of its own user
             return
-        if writable:
-            if key in self._shared:
-                return
-            self._shared.add(key)
-            if security.get("fsGroupChangePolicy") == "OnRootMismatch" and belongs_to(source, group):
-                return
-        elif "persistentVolumeClaim" in volume:
+        if key in self._shared or (not writable and "persistentVolumeClaim" in volume):
             return
-        give_to(source, group, writable=writable)
+        enough = writable and security.get("fsGroupChangePolicy") == "OnRootMismatch"
+        if not (enough and belongs_to(source, group)):
+            give_to(source, group, writable=writable)
+        if writable:
+            self._shared.add(key)
 
     def _make(self, pod: Object, volume: Object, find: Find, tokens: Tokens) -> Path:
         if "hostPath" in volume:
@@ -102,12 +101,10 @@ class Volumes:
             kinds = ", ".join(key for key in volume if key != "name")
             raise Permanent(MOUNT_ERROR, f"volume {volume['name']}: {kinds or 'an empty source'} is not supported yet")
         path = self._root / uid_of(pod) / str(volume["name"])
-        if "emptyDir" in volume:
-            if not path.exists():
-                path.mkdir(parents=True)
-                path.chmod(0o777)
-            return path
         path.mkdir(parents=True, exist_ok=True)
+        if "emptyDir" in volume:
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o777)  # and still its group's, if it was given to one
+            return path
         files = _files(pod, volume, find, tokens)
         if tokens:
             path.parent.chmod(0o700)  # a token is for the pod, which does not come by this way, and for nobody else
