@@ -20,7 +20,7 @@ from lichen.kernel.schema import Schemas
 from lichen.kinds.builtin import CRD, NAMESPACE, NODE, POD
 from lichen.kinds.faults import Faults
 from lichen.kinds.ruleset import rules_of
-from lichen.model.data import MAX_DEPTH, Object, is_deeper
+from lichen.model.data import MAX_DEPTH, Object, is_too_deep
 from lichen.model.errors import AlreadyExists, Cause, Conflict, Forbidden, Invalid, NotFound, TooLarge
 from lichen.model.kind import Kind
 from lichen.model.state import Caller, Preconditions, WriteOptions
@@ -226,7 +226,7 @@ class Writes:
         raw = encode(new)
         if len(raw) > MAX_OBJECT:
             raise TooLarge(f"{kind.kind} is larger than {MAX_OBJECT} bytes", kind=kind.plural, group=kind.group)
-        if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(new, MAX_DEPTH):
+        if is_too_deep(new, raw):
             raise Invalid(f"{kind.kind} is nested deeper than {MAX_DEPTH}", kind=kind.plural, group=kind.group)
 
     def _request(

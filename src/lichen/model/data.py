@@ -36,6 +36,12 @@ def is_deeper(value: Any, most: int) -> bool:
     return bool(level)
 
 
+def is_too_deep(value: Any, raw: bytes) -> bool:
+    """Whether a value is nested more than MAX_DEPTH deep. raw: the same as JSON, which has a bracket for each level, so
+    that most values need no walk."""
+    return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH)
+
+
 @dataclass(frozen=True, slots=True)
 class FieldInfo:
     """What a field's declaration says beyond its type."""

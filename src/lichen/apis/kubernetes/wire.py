@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from lichen.apis.kubernetes.protobuf import decode_protobuf
-from lichen.model.data import MAX_DEPTH, Object, is_deeper
+from lichen.model.data import MAX_DEPTH, Object, is_deeper, is_too_deep
 from lichen.model.errors import BadRequest, UnsupportedMediaType
 
 _encoder = msgspec.json.Encoder()
@@ -31,11 +31,11 @@ def decode_json(raw: bytes) -> Any:
         value = _decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
         raise BadRequest(f"the body cannot be read as JSON: {fault}") from None
-    return _shallow(value) if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH else value
+    return _shallow(value, too_deep=is_too_deep(value, raw))
 
 
-def _shallow(value: Any) -> Any:
-    if is_deeper(value, MAX_DEPTH):
+def _shallow(value: Any, *, too_deep: bool) -> Any:
+    if too_deep:
         raise BadRequest(f"the body is nested deeper than {MAX_DEPTH}")
     return value
 
@@ -46,7 +46,8 @@ def decode_yaml(raw: bytes) -> Any:
     Clients mostly send JSON, which YAML includes, and which is read 20 times as fast."""
     if raw.lstrip().startswith(b"{"):
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # YAML's own braces, or no YAML either
-            return _shallow(_decoder.decode(raw))
+            value = _decoder.decode(raw)
+            return _shallow(value, too_deep=is_too_deep(value, raw))
     try:
         _check_shape(raw)
         value = yaml.load(raw, Loader=_JsonLoader)  # noqa: S506  a SafeLoader
@@ -82,7 +83,8 @@ def decode_body(raw: bytes, content_type: str) -> Any:
     if media in (YAML, "application/x-yaml", "text/yaml") or media.endswith("+yaml"):
         return decode_yaml(raw)
     if media == PROTOBUF:
-        return _shallow(decode_protobuf(raw))
+        value = decode_protobuf(raw)
+        return _shallow(value, too_deep=is_deeper(value, MAX_DEPTH))
     raise UnsupportedMediaType(
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"

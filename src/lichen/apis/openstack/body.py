@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from lichen.model.data import MAX_DEPTH, Object, is_deeper
+from lichen.model.data import MAX_DEPTH, Object, is_too_deep
 from lichen.model.errors import BadRequest, TooLarge
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def decode(raw: bytes) -> Any:
         raise _too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"Malformed request body: {error}.") from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+    if is_too_deep(value, raw):
         raise _too_deep()
     return value
 
