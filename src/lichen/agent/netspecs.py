@@ -20,7 +20,7 @@ from lichen.drivers.base import (
 from lichen.kinds.network.filters import protocol_number
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
-from lichen.kinds.network.router import Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, Router
 from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
@@ -30,7 +30,6 @@ from lichen.planning.api_service import PORT as RELAY_PORT
 from lichen.planning.api_service import is_api_service
 from lichen.planning.ports import port_hostname
 
-ROUTER_INTERFACE = "network:router_interface"
 CLUSTER_DOMAIN = "cluster.local"
 SERVICE_NAME = "kubernetes.io/service-name"
 

@@ -8,13 +8,11 @@ from typing import ClassVar
 
 from lichen.controllers.base import Key, Mapper, World
 from lichen.kinds.network.port import Port
-from lichen.kinds.network.router import Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, Router
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of, namespace_of
 from lichen.planning.steps import Step, patch_status
-
-INTERFACE = "network:router_interface"
 
 
 class RouterController:
@@ -59,4 +57,4 @@ class RouterController:
 
 
 def _router_id(port: Object) -> list[str]:
-    return [port["spec"].get("deviceId", "")] if port["spec"].get("deviceOwner") == INTERFACE else []
+    return [port["spec"].get("deviceId", "")] if port["spec"].get("deviceOwner") == ROUTER_INTERFACE else []

@@ -8,13 +8,12 @@ import contextlib
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from lichen.kernel.admission.routers import INTERFACE as ROUTER_INTERFACE
 from lichen.kernel.admission.services import SERVICE_RANGE
 from lichen.kinds.builtin import NAMESPACE, PRIORITY_CLASS, RUNTIME_CLASS, SERVICE, SERVICE_CIDR, STORAGE_CLASS
 from lichen.kinds.core.small import DEFAULT_CIDR
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import FixedIP, Port
-from lichen.kinds.network.router import ExternalGateway, Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, ExternalGateway, Router
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.volume.volume_type import VolumeType
 from lichen.model.data import Object

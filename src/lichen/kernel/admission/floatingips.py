@@ -6,10 +6,9 @@ from __future__ import annotations
 from lichen.kernel.admission import Request, faulty, missing
 from lichen.kernel.admission.madeports import MadePorts
 from lichen.kernel.admission.refs import canonical, resolve_external
-from lichen.kernel.admission.routers import INTERFACE
 from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.port import Port
-from lichen.kinds.network.router import Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, Router
 from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict, NotFound
 from lichen.model.kind import Kind
@@ -98,7 +97,7 @@ async def _router_of(request: Request, spec: Object, port: Object) -> str:
     for other in sorted(ports.items, key=name_of):
         found = other["spec"]
         on_subnet = any(f["subnetId"] == subnet for f in found.get("fixedIps") or ())
-        if found.get("deviceOwner") == INTERFACE and found.get("deviceId") in leading and on_subnet:
+        if found.get("deviceOwner") == ROUTER_INTERFACE and found.get("deviceId") in leading and on_subnet:
             return str(found["deviceId"])
     why = (
         f"External network {spec['networkId']} is not reachable from subnet {subnet}. Therefore, cannot associate Port "

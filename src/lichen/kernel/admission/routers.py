@@ -10,7 +10,7 @@ from lichen.kernel.admission.madeports import MadePorts
 from lichen.kernel.admission.refs import canonical, resolve_external
 from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.port import Port
-from lichen.kinds.network.router import Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, Router
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict
@@ -19,7 +19,7 @@ from lichen.model.meta import namespace_of
 from lichen.model.names import CONTROLLERS, with_suffix
 from lichen.model.state import State
 
-INTERFACE, GATEWAY = "network:router_interface", "network:router_gateway"
+GATEWAY = "network:router_gateway"
 
 
 class Routers:
@@ -92,7 +92,7 @@ class RouterInterfaces:
         spec = request.object["spec"]
         old = request.old["spec"] if request.old else {}
         same = all(spec.get(key) == old.get(key) for key in ("deviceOwner", "deviceId"))
-        if spec.get("deviceOwner") != INTERFACE or same:
+        if spec.get("deviceOwner") != ROUTER_INTERFACE or same:
             return
         id = spec.get("deviceId") or ""
         page = await request.state.list(Router.KIND, request.namespace, fields=f"spec.id={id}", limit=1)
@@ -115,7 +115,7 @@ class RouterInterfaces:
 async def interfaces_of(state: State, router_id: str) -> list[Object]:
     """The ports by which a router is on networks inside."""
     ports = (await state.list(Port.KIND, fields=f"spec.deviceId={router_id}")).items
-    return [port for port in ports if port["spec"].get("deviceOwner") == INTERFACE]
+    return [port for port in ports if port["spec"].get("deviceOwner") == ROUTER_INTERFACE]
 
 
 async def _subnets(state: State, ports: list[Object]) -> list[Object]:

@@ -6,6 +6,9 @@ from lichen.model.data import Data, field
 from lichen.model.kind import Resource, kind
 from lichen.model.meta import Condition
 
+ROUTER_INTERFACE = "network:router_interface"
+"""deviceOwner of a port by which a router is on a network inside."""
+
 
 class ExternalGateway(Data):
     """The way out of a router."""

@@ -18,7 +18,7 @@ from lichen.apis.openstack.request import Request
 from lichen.kinds.network.floatingip import FloatingIP
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
-from lichen.kinds.network.router import Router
+from lichen.kinds.network.router import ROUTER_INTERFACE, Router
 from lichen.kinds.network.subnet import Subnet
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Conflict, NotFound
@@ -32,7 +32,6 @@ ATTRIBUTES = frozenset(
 )  # fmt: skip
 _APART = ("external_gateway_info", "ha", "distributed", "availability_zone_hints", "flavor_id")
 _READ_ONLY = ("status", "tags")
-INTERFACE = "network:router_interface"
 
 
 class InterfaceBody(Struct):
@@ -121,7 +120,7 @@ async def _add_subnet(req: Request, router: Object, subnet_id: str) -> Object:
         "displayName": "",
         "network": reference(network, namespace),
         "fixedIps": [{"subnet": name_of(subnet), "subnetId": subnet_id, "ipAddress": address}],
-        "deviceOwner": INTERFACE,
+        "deviceOwner": ROUTER_INTERFACE,
         "deviceId": router["spec"]["id"],
     }
     return await objects.create(req, Port.KIND, f"{name_of(router)}-{name_of(subnet)}", spec, namespace=namespace)
@@ -140,7 +139,7 @@ async def _add_port(req: Request, router: Object, port_id: str) -> Object:
         )
     if not port["spec"].get("fixedIps"):
         raise typed(BadRequest("Bad router request: Router port must have at least one fixed IP."), "BadRequest")
-    spec = {"deviceOwner": INTERFACE, "deviceId": router["spec"]["id"], "securityGroups": []}
+    spec = {"deviceOwner": ROUTER_INTERFACE, "deviceId": router["spec"]["id"], "securityGroups": []}
     return await req.state.patch(Port.KIND, name_of(port), namespace_of(port), {"spec": spec})
 
 
@@ -163,7 +162,7 @@ async def _check_unfloated(req: Request, router: Object, subnets: set[str]) -> N
 async def _interfaces(req: Request, router: Object) -> list[Object]:
     id = router["spec"]["id"]
     ports = (await req.state.list(Port.KIND, namespace_of(router), fields=f"spec.deviceId={id}")).items
-    return [port for port in ports if port["spec"].get("deviceOwner") == INTERFACE]
+    return [port for port in ports if port["spec"].get("deviceOwner") == ROUTER_INTERFACE]
 
 
 async def _interface(req: Request, router: Object, port: Object) -> Json:
