@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Caller as Kubernetes' UserInfo and back, so that a dialect in another process sees the whole of it."""
+"""A Caller as Kubernetes' UserInfo and back, so that a dialect in another process sees the whole of it; and the users
+that stand for service accounts."""
 
 from __future__ import annotations
 
@@ -23,6 +24,21 @@ ONE = {
     "expires-at": "expires_at",
 }
 MANY = {"roles": "roles", "methods": "methods", "audit-ids": "audit_ids", "access-rules": "access_rules"}
+
+_ACCOUNT = "system:serviceaccount:"
+
+
+def account_user(namespace: str, name: str) -> str:
+    """The user that stands for a service account."""
+    return f"{_ACCOUNT}{namespace}:{name}"
+
+
+def account_of(user: str) -> tuple[str, str] | None:
+    """Namespace and name of the service account that a user stands for; None of all others."""
+    if not user.startswith(_ACCOUNT) or user.count(":") != 3:
+        return None
+    namespace, _, name = user.removeprefix(_ACCOUNT).partition(":")
+    return namespace, name
 
 
 def to_user_info(caller: Caller) -> Object:

@@ -22,9 +22,9 @@ def is_api_service(obj: Object) -> bool:
     return (namespace_of(obj), name_of(obj)) == API_SERVICE
 
 
-def plan_api_endpoints(service: Object | None, endpoints: Object | None, slices: Sequence[Object]) -> list[Step]:
+def plan_api_endpoints(service: Object, endpoints: Object | None, slices: Sequence[Object]) -> list[Step]:
     """Steps to the Endpoints and the EndpointSlice of the API. slices: the one that has the service's name, if any."""
-    if service is None or is_deleting(service):
+    if is_deleting(service):
         return []
     ports = [
         {**({"name": p["name"]} if p.get("name") else {}), "port": PORT, "protocol": p.get("protocol") or "TCP"}

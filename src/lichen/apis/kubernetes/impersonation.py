@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lichen.kinds.builtin import SERVICE_ACCOUNT
+from lichen.model.caller import account_of
 from lichen.model.errors import BadRequest, Forbidden
 from lichen.model.kind import Kind
 from lichen.model.state import Caller
@@ -16,7 +17,6 @@ _GROUP_HEADER = b"impersonate-group"
 _PREFIX = b"impersonate-"
 _USERS = Kind("", "v1", "User", "users", namespaced=False)
 _GROUPS = Kind("", "v1", "Group", "groups", namespaced=False)
-_ACCOUNT = "system:serviceaccount:"
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -40,18 +40,16 @@ def impersonated(access: Any, caller: Caller, headers: Headers) -> Caller:
 
 def _subject(name: str) -> tuple[Kind, str, str]:
     """Kind, namespace and name of what is impersonated."""
-    if name.startswith(_ACCOUNT) and name.count(":") == 3:
-        namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
-        return SERVICE_ACCOUNT, namespace, account
+    if (account := account_of(name)) is not None:
+        return SERVICE_ACCOUNT, *account
     return _USERS, "", name
 
 
 def _implied(name: str) -> tuple[str, ...]:
     if name == "system:anonymous":
         return ("system:unauthenticated",)
-    if name.startswith(_ACCOUNT) and name.count(":") == 3:
-        namespace = name.split(":")[2]
-        return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    if (account := account_of(name)) is not None:
+        return ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}", "system:authenticated")
     return ("system:authenticated",)
 
 

@@ -6,9 +6,9 @@
     rule.value(language.bind({"object": obj, "oldObject": None}))  # Failure
 
 What an expression may cost is bounded by the library: 10,000 steps of `all`, `map` and their like, all in all; what it
-may in functions of ours, by `budget`. A pass
-over a small object takes some ten microseconds; `apart` takes large ones, and rules that were seen to take their time
-(`Pace`), off the event loop, which the library's evaluation does not hold up.
+may in functions of ours, by `budget`. A pass over a small object takes some ten microseconds; `apart` takes large ones,
+and rules that were seen to take their time (`Pace`), off the event loop, which the library's evaluation does not hold
+up.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from lichen.kernel.cel.budget import counted
 from lichen.kernel.cel.formats import add_formats
 from lichen.kernel.patterns import Pattern, compiled_pattern
+from lichen.model.caller import account_user
 from lichen.model.quantity import parse
 
 Value = dict[str, Any]
@@ -252,7 +253,7 @@ def _add_authorizer(add: Any, dyn: Any, text: Any, flag: Any, may: May | None) -
 
     def account(value: Value, namespace: str, name: str) -> Value:
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-        return {"caller": {"username": f"system:serviceaccount:{namespace}:{name}", "groups": groups}}
+        return {"caller": {"username": account_user(namespace, name), "groups": groups}}
 
     for key in ("group", "resource", "subresource", "namespace", "name", "path"):
         add(key, [dyn, text], dyn, noted(key))

@@ -27,6 +27,7 @@ from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.network.subnetpool import SubnetPool
+from lichen.model.caller import account_of
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
@@ -37,7 +38,6 @@ from lichen.model.state import Caller
 READS = frozenset(("get", "list", "watch"))
 PUBLIC = frozenset(("public", "community"))
 REMEMBERED = 20_000
-ACCOUNT_USER = "system:serviceaccount:"
 ONES_OWN = (*OWNED, OAuthToken.KIND)
 _Who = tuple[str, tuple[str, ...], str, tuple[str, ...]]
 
@@ -149,9 +149,8 @@ class Authorizer:
 
     def _project_of_account(self, caller: Caller) -> str:
         """The project that a service account lives in, "" of all others."""
-        if not caller.name.startswith(ACCOUNT_USER):
-            return ""
-        project = self._directory.projects.get(caller.name.split(":")[2])
+        account = account_of(caller.name)
+        project = self._directory.projects.get(account[0]) if account is not None else None
         return project_id(project) if project else ""
 
     def _is_ones_own(self, caller: Caller, kind: Kind, name: str) -> bool:

@@ -30,6 +30,7 @@ from lichen.kinds.identity.user import User
 from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.subnet import Subnet
+from lichen.model.caller import account_user
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.meta import annotations_of, labels_of, namespace_of
@@ -272,5 +273,5 @@ def _subject_name(subject: Object, namespace: str) -> str:
     """`User:ann`, `Group:devs`; a ServiceAccount is the user that stands for it."""
     kind, name = subject.get("kind"), subject.get("name", "")
     if kind == "ServiceAccount":
-        return f"User:system:serviceaccount:{subject.get('namespace') or namespace}:{name}"
+        return f"User:{account_user(subject.get('namespace') or namespace, name)}"
     return f"{kind}:{name}" if kind in ("User", "Group") else ""

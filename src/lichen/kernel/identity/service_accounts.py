@@ -9,6 +9,7 @@ from lichen.kernel.access import Clock
 from lichen.kernel.identity import times
 from lichen.kernel.identity.tokens import AUDIENCE, Claims, Tokens, new_audit_id
 from lichen.kinds.builtin import POD
+from lichen.model.caller import account_user
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Cause, Conflict, Forbidden, Invalid
 from lichen.model.meta import name_of, namespace_of, uid_of
@@ -36,7 +37,7 @@ class ServiceAccountTokens:
         await self._check_bound(caller, account, bound)
         now = self._clock.now()
         claims = Claims(
-            sub=f"system:serviceaccount:{namespace_of(account)}:{name_of(account)}",
+            sub=account_user(namespace_of(account), name_of(account)),
             iat=now,
             exp=now + _seconds(spec.get("expirationSeconds")),
             jti=new_audit_id(),
