@@ -57,6 +57,19 @@ def test_a_volume_is_created_cloned_snapshotted_extended_and_deleted(cloud: Here
     )
 
 
+def test_what_is_copied_may_be_deleted_at_once(cloud: Here):
+    cloud.openstack_ok("volume", "create", "first", "--size", "1")
+    available(cloud, "first")
+    cloud.openstack_ok("volume", "create", "second", "--source", "first")
+    cloud.openstack_ok("volume", "delete", "first")
+    available(cloud, "second")
+    until("it is gone", lambda: "first" not in cloud.openstack_ok("volume", "list"))
+    volume = {"apiVersion": "volume.lichen.dev/v1", "kind": "Volume", "metadata": {"name": "late", "namespace": "demo"}}
+    said = cloud.kubectl_refused("create", "-f", "-", input={**volume, "spec": {"source": "nowhere"}})
+    assert 'Not found: "nowhere"' in said
+    cloud.openstack_ok("volume", "delete", "second")
+
+
 def test_a_volume_made_with_kubectl_is_attached_with_openstack(cloud: Here, server: str):
     volume = {"apiVersion": "volume.lichen.dev/v1", "kind": "Volume", "spec": {"size": 1}}
     cloud.kubectl_ok("create", "-f", "-", input={**volume, "metadata": {"name": "mixed", "namespace": "demo"}})

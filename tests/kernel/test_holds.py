@@ -25,7 +25,7 @@ from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
-from lichen.model.errors import ApiError, InternalError
+from lichen.model.errors import ApiError, Conflict, InternalError
 from lichen.model.kind import Kind, new_object
 from lichen.model.state import DEFAULT_OPTIONS
 from lichen.store.sqlite import SqliteStore
@@ -94,6 +94,22 @@ async def test_what_leads_to_it_and_its_deletion_are_not_both_answered_with_succ
         order = (making, going) if first == "made" else (going, making)
         assert sum(await asyncio.gather(succeeds(order[0]), later(order[1]))) == 1
         await store.close()
+
+
+async def test_a_copy_is_made_where_its_source_is_of_what_is_whole(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "x.db")
+    session = await running(store)
+    await make(session, Volume.KIND, "x", {"size": 1, "node": "n1", "availabilityZone": "here"})
+    with pytest.raises(Conflict, match="volume x is Creating, not Available"):
+        await make(session, Volume.KIND, "early", {"source": "x"})
+    await session.patch(Volume.KIND, "x", NS, {"status": {"phase": "Available"}}, subresource="status")
+    copy = await make(session, Volume.KIND, "copy", {"source": "x"})
+    assert (copy["spec"]["node"], copy["spec"]["availabilityZone"]) == ("n1", "here")
+    await session.patch(Volume.KIND, "x", NS, {"metadata": {"finalizers": ["lichen.dev/node"]}})
+    await session.delete(Volume.KIND, "x", NS)
+    with pytest.raises(Conflict, match="volume x is Deleting, not Available"):
+        await make(session, Volume.KIND, "late", {"source": "x"})
+    await store.close()
 
 
 async def test_a_port_on_any_subnet_is_not_left_on_one_that_goes(tmp_path: Path) -> None:

@@ -301,6 +301,17 @@ def test_what_is_deleted_names_who_must_let_go():
     ]
 
 
+def test_what_is_deleted_when_its_copy_is_made_leads_to_the_copy():
+    copying = unready("Copying", "It is deleted when volume two, a copy of it, is made.")
+    source = deleted(a("Volume", "one", copying, spec={"id": "1", "node": "n1"}, phase="Deleting"), "lichen.dev/node")
+    retrying = unready("Retrying", "The pool does not answer.")
+    copy = a("Volume", "two", retrying, spec={"source": "one", "sourceId": "1", "id": "2"}, phase="Creating")
+    assert told(source, copy)[:2] == [
+        "volume demo/one is being deleted when its copy is made",
+        "volume demo/two is Creating: The pool does not answer",
+    ]
+
+
 def test_what_is_deleted_on_a_silent_node_leads_to_the_node():
     server = deleted(a("Server", "vm", spec={"node": "n1"}), "lichen.dev/node")
     assert told(server, DOWN) == ["server demo/vm is being deleted, and its node n1 must remove it first", *AGENT_DOWN]

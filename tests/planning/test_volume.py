@@ -6,6 +6,7 @@ from typing import Any
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.names import NODE_FINALIZER
+from lichen.planning.copies import pending_copy
 from lichen.planning.volume import (
     GIB,
     Grow,
@@ -84,6 +85,36 @@ def test_a_deleted_volume_waits_for_who_has_it_then_goes():
     assert orders(waiting) == []
     assert "server web" in said(waiting)["conditions"][0]["message"]
     assert orders(plan_volume(going, VolumeActual(size=GIB), 0)) == [Remove(), LetGo()]
+
+
+def test_what_is_deleted_waits_for_its_copies_then_goes():
+    going = a_volume(
+        {"phase": "Available"}, {"finalizers": [NODE_FINALIZER], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    )
+    waiting = plan_volume(going, VolumeActual(size=GIB, copy="volume two"), 0)
+    assert orders(waiting) == []
+    assert said(waiting)["phase"] == "Deleting"
+    condition = said(waiting)["conditions"][0]
+    assert condition["message"] == "It is deleted when volume two, a copy of it, is made."
+    assert orders(plan_volume(going, VolumeActual(size=GIB), 0)) == [Remove(), LetGo()]
+
+
+def a_copy(kind: str = "Volume", phase: str = "Creating", *, going: bool = False, **spec: Any) -> Any:
+    metadata = {"name": "c", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if going else {})}
+    return {"kind": kind, "metadata": metadata, "spec": spec, "status": {"phase": phase}}
+
+
+def test_a_copy_is_pending_until_it_is_made_has_failed_or_goes():
+    volume: Any = {"kind": "Volume", "spec": {"id": "v"}}
+    snapshot: Any = {"kind": "VolumeSnapshot", "spec": {"id": "s"}}
+    clone, restored = a_copy(sourceId="v"), a_copy(snapshotId="s", phase="")
+    taken = a_copy("Image", "saving", volumeId="v")
+    assert pending_copy(volume, [restored, clone]) is clone
+    assert pending_copy(snapshot, [clone, taken, restored]) is restored
+    assert pending_copy(volume, [restored, taken]) is taken
+    over = [a_copy(sourceId="v", phase=phase) for phase in ("Available", "Error", "Extending")]
+    over += [a_copy(sourceId="v", going=True), a_copy("Image", "active", volumeId="v"), a_copy(sourceId="other")]
+    assert pending_copy(volume, over) is None
 
 
 def test_a_snapshot_is_made_once():

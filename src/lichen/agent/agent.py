@@ -175,7 +175,7 @@ class Agent:
             pod=self.pods.told,
             server=self._server_changed,
             volume=self._volume_changed,
-            image=self.captures.told,
+            image=self._image_changed,
         )
         if self.volumes is not None:
             self.volumes.start()
@@ -222,6 +222,11 @@ class Agent:
             self.volumes.told(obj)
         if self.attachments is not None:
             self.attachments.told(obj)
+
+    def _image_changed(self, image: Object) -> None:
+        self.captures.told(image)
+        if self.volumes is not None:
+            self.volumes.copy_changed(image)
 
     def _pumps(self) -> list[Coroutine[Any, Any, None]]:
         drivers = {id(driver): driver for driver in self.pods.drivers.values()}

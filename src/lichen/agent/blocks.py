@@ -15,17 +15,19 @@ from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
 from lichen.drivers.base import BlockDriver, Blocks, BlockSpec
 from lichen.drivers.files.images import is_image_id
+from lichen.kinds.image.image import Image
 from lichen.kinds.volume.attachment import VolumeAttachment
 from lichen.kinds.volume.snapshot import VolumeSnapshot
 from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Permanent, Temporary
 from lichen.model.kind import Kind
-from lichen.model.meta import name_of, namespace_of, revision_of
+from lichen.model.meta import is_deleting, name_of, namespace_of, revision_of
 from lichen.model.names import NODE_FINALIZER
 from lichen.model.state import State
 from lichen.model.tracing import follow
 from lichen.planning import volume as plan
+from lichen.planning.copies import pending_copy, sources_of
 from lichen.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,17 @@ class NodeVolumes:
             return
         plural = VolumeSnapshot.KIND.plural if obj.get("kind") == VolumeSnapshot.KIND.kind else Volume.KIND.plural
         self.workers.poke((plural, namespace_of(obj), name_of(obj)))
+        if plural == Volume.KIND.plural:
+            self.copy_changed(obj)
+
+    def copy_changed(self, copy: Object) -> None:
+        """What a volume, or an image, is made from may wait to be deleted until it is."""
+        for kind, name in sources_of(copy):
+            is_volume = kind == Volume.KIND.kind
+            source = (self._sources.volumes if is_volume else self._sources.snapshots).get(name, namespace_of(copy))
+            if source is not None and is_deleting(source):
+                plural = Volume.KIND.plural if is_volume else VolumeSnapshot.KIND.plural
+                self.workers.poke((plural, namespace_of(copy), name))
 
     def is_mine(self, obj: Object) -> bool:
         return bool(obj["spec"].get("node") == self._node)
@@ -85,7 +98,8 @@ class NodeVolumes:
             if obj is None:
                 return None
             follow(obj)
-            steps = self._plan(place, obj, await self.driver.discover())
+            copy = await self._copy_of(obj) if is_deleting(obj) else ""
+            steps = self._plan(place, obj, await self.driver.discover(), copy)
             await self._run(place, obj, steps)
             if plan.LetGo() in steps or all(isinstance(step, plan.Report) for step in steps):
                 return None
@@ -108,15 +122,18 @@ class NodeVolumes:
         plural, namespace, name = cast(Key, key)
         return Place(KINDS[plural], namespace, name, self._current((plural, namespace, name)))
 
-    def _plan(self, key: Key, obj: Object, found: Blocks) -> list[plan.Step]:
+    def _plan(self, key: Key, obj: Object, found: Blocks, copy: str) -> list[plan.Step]:
         now, id = self._clock.now(), obj["spec"].get("id") or ""
         if key[0] == Volume.KIND.plural:
             source, words = self._source(obj, found)
-            actual = plan.VolumeActual(found.volumes.get(id, -1), source, words, self._user_of(obj))
+            actual = plan.VolumeActual(found.volumes.get(id, -1), source, words, self._user_of(obj), copy)
             return plan.plan_volume(Volume.of(obj), actual, now)
         there = obj["spec"].get("volumeId") in found.volumes
         actual = plan.VolumeActual(
-            found.snapshots.get(id, -1), "ready" if there else "lost", f"Volume {obj['spec'].get('volume')} is gone."
+            found.snapshots.get(id, -1),
+            "ready" if there else "lost",
+            f"Volume {obj['spec'].get('volume')} is gone.",
+            copy=copy,
         )
         return plan.plan_snapshot(VolumeSnapshot.of(obj), actual, now)
 
@@ -148,6 +165,14 @@ class NodeVolumes:
             return ""
         server = attachment["spec"].get("server")
         return f"server {server}" if server else f"the pods of node {attachment['spec'].get('node')}"
+
+    async def _copy_of(self, source: Object) -> str:
+        """One of the things that are still to be made from `source`, in words, "" if there is none. Asked of the state
+        itself: all that was answered before the source was told to go is there."""
+        here = f"spec.node={self._node}"
+        volumes, images = [(await self._state.list(kind, fields=here)).items for kind in (Volume.KIND, Image.KIND)]
+        copy = pending_copy(source, [*volumes, *images])
+        return f"{copy['kind'].lower()} {name_of(copy)}" if copy is not None else ""
 
     async def _run(self, key: Key, obj: Object, steps: list[plan.Step]) -> None:
         try:

@@ -24,6 +24,7 @@ from lichen.planning.causes import (
     refused,
     said,
 )
+from lichen.planning.copies import pending_copy
 from lichen.planning.explain_guests import of_image, of_network, of_node, of_port, of_server, of_volume
 from lichen.planning.explain_pods import of_claim, of_pod, of_workload
 
@@ -107,6 +108,10 @@ def _leaving(obj: Object, world: World) -> Cause:
     if ready is not None and ready.get("reason") == "InUse":
         return Cause(
             f"is being deleted: {said(ready)}", mend=f"openstack server remove volume SERVER {openstack_name(obj)}"
+        )
+    if ready is not None and ready.get("reason") == "Copying":
+        return Cause(
+            "is being deleted when its copy is made", pending_copy(obj, [*world.of("Volume"), *world.of("Image")])
         )
     if not holders:
         return Cause("is being deleted and has its time to end in peace",

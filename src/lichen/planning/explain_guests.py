@@ -183,7 +183,7 @@ def of_volume(volume: Object, world: World) -> Cause | None:
         if source is None and spec.get(key):
             mend = f"openstack {noun} delete {openstack_name(volume)}"
             return Cause(f"{words}; it is copied from {kind.lower()} {spec[key]}, which is not there", mend=mend)
-        if source is not None and phase_of(source) not in ("active", "Available"):
+        if source is not None and phase_of(source) not in ("active", "Available") and not _waits_for_copies(source):
             return Cause(f"{words}; it is copied from {called(source)}", source)
     if phase == "Error":
         again = f"openstack {noun} delete {openstack_name(volume)}, then make it again"
@@ -191,6 +191,11 @@ def of_volume(volume: Object, world: World) -> Cause | None:
     if not fault and phase in ("Pending", "Creating"):
         return _tried(volume, world) or unseen(f"node {spec['node']}" if spec.get("node") else "the controllers")
     return Cause(words, mend=_look(volume))
+
+
+def _waits_for_copies(source: Object) -> bool:
+    """It is to go, and stays until what is copied from it is made."""
+    return (find_condition(source, "Ready") or {}).get("reason") == "Copying"
 
 
 def of_node(node: Object, world: World) -> Cause | None:

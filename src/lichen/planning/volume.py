@@ -21,12 +21,13 @@ GIB = 1 << 30
 @dataclass(frozen=True, slots=True)
 class VolumeActual:
     """size: bytes that are there, -1 if the volume is not. source: ready, waiting or lost, with words. used_by: who
-    has the volume, in words, "" if nobody does."""
+    has the volume, in words, "" if nobody does. copy: what is still to be copied from it, in words."""
 
     size: int = -1
     source: str = "ready"
     source_message: str = ""
     used_by: str = ""
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ def _plan_deletion(stored: Stored, actual: VolumeActual, now: float) -> list[Ste
     if actual.used_by:
         words = f"It is deleted when {actual.used_by} no longer has it."
         return _report(stored, now, "Deleting", reason="InUse", message=words)
+    if actual.copy:
+        words = f"It is deleted when {actual.copy}, a copy of it, is made."
+        return _report(stored, now, "Deleting", reason="Copying", message=words)
     report = _report(stored, now, "Deleting", reason="Deleting", message="It is deleted.")
     return [*report, Remove(), LetGo()]
 

@@ -11,6 +11,7 @@ from lichen.kinds.volume.volume import Volume
 from lichen.model.data import Object
 from lichen.model.errors import Cause
 from lichen.model.kind import Kind
+from lichen.model.meta import is_deleting
 
 FORMATS = {"server": "qcow2", "volume": "raw"}
 
@@ -45,6 +46,8 @@ class Captured:
         spec = source["spec"]
         if "/" in request.object["spec"][what]:
             raise faulty(request, Cause(f"spec.{what}", "Invalid value: it is of another project"))
+        if is_deleting(source):
+            raise faulty(request, Cause(f"spec.{what}", f"Invalid value: the {what} is being deleted"))
         if not spec.get("node"):
             raise faulty(request, Cause(f"spec.{what}", f"Invalid value: the {what} is on no node yet"))
         if what == "server" and any(volume.get("boot") for volume in spec.get("volumes") or ()):

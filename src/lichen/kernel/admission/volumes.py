@@ -61,14 +61,16 @@ class Volumes:
             return await _pin_image(request, spec)
         if spec.get("snapshot"):
             snapshot = await resolve(request, VolumeSnapshot.KIND, spec["snapshot"], "spec.snapshot")
+            _check_whole(request, snapshot)
             spec["snapshotId"] = snapshot["spec"]["id"]
             volume = await _volume_or_none(request, snapshot["spec"]["volume"])
-            _inherit(spec, volume or {"spec": {}})
+            _inherit(spec, volume or {"spec": {}}, snapshot)
             return int(snapshot["spec"].get("size") or 0)
         if spec.get("source"):
             source = await resolve(request, Volume.KIND, spec["source"], "spec.source")
+            _check_whole(request, source)
             spec["sourceId"] = source["spec"]["id"]
-            _inherit(spec, source)
+            _inherit(spec, source, source)
             return int(source["spec"].get("size") or 0)
         return 0
 
@@ -110,8 +112,7 @@ class Snapshots:
     async def admit(self, request: Request) -> None:
         spec = request.object["spec"]
         volume = await resolve(request, Volume.KIND, spec.get("volume", ""), "spec.volume")
-        if is_deleting(volume) or (volume.get("status") or {}).get("phase") != "Available":
-            raise conflict(request, f"volume {name_of(volume)} is {_phase(volume)}, not Available")
+        _check_whole(request, volume)
         spec |= {key: volume["spec"][key] for key in ("size", "node") if key in volume["spec"]}
         spec["volumeId"] = volume["spec"]["id"]
 
@@ -144,8 +145,12 @@ def _keep(spec: Object, old: Object, field: str) -> None:
         spec[field] = old[field]
 
 
-def _inherit(spec: Object, source: Object) -> None:
-    """What a copy has of the volume it began as."""
+def _inherit(spec: Object, source: Object, place: Object) -> None:
+    """What a copy has of the volume it began as. place: what it is copied from, on whose disks it is to be: its node
+    knows of it before it is told that `place` is to go."""
+    for key, value in (("node", place["spec"]), ("availabilityZone", source["spec"])):
+        if value.get(key):
+            spec[key] = value[key]
     for key in ("bootable", "imageMetadata"):
         if source["spec"].get(key) and not spec.get(key):
             spec[key] = source["spec"][key]
@@ -192,8 +197,12 @@ async def namespace_goes(request: Request) -> bool:
         return True
 
 
-def _phase(volume: Object) -> str:
-    return (volume.get("status") or {}).get("phase") or "Creating"
+def _check_whole(request: Request, source: Object) -> None:
+    """Conflict: there is nothing to copy yet, or no longer. What is there stays until its copies are made."""
+    phase = "Deleting" if is_deleting(source) else (source.get("status") or {}).get("phase") or "Creating"
+    if phase != "Available":
+        what = "volume" if source["kind"] == Volume.KIND.kind else "snapshot"
+        raise conflict(request, f"{what} {name_of(source)} is {phase}, not Available")
 
 
 def conflict(request: Request, why: str) -> Conflict:
