@@ -14,10 +14,10 @@ from lichen.kinds.compute.servergroup import ServerGroup
 from lichen.model.data import Object
 from lichen.model.errors import Cause
 from lichen.model.kind import Kind, new_object
-from lichen.model.meta import annotations_of, name_of, owner_reference
-from lichen.model.names import CONTROLLERS, REQUEST, SERVER_GROUP, with_suffix
+from lichen.model.meta import name_of, owner_reference
+from lichen.model.names import CONTROLLERS, SERVER_GROUP, with_suffix
 from lichen.model.state import Caller
-from lichen.model.tracing import is_request_id
+from lichen.model.tracing import REQUEST_ID, is_request_id
 
 LOCK = ("locked", "lockedBy", "lockedReason")
 POWER_VERBS = {
@@ -180,9 +180,10 @@ def _verbs(new: Object, old: Object) -> Iterator[str]:
 
 async def _record(request: Request, verbs: list[str]) -> None:
     server = await request.state.get(Server.KIND, request.name, request.namespace)
+    asked_by = REQUEST_ID.get()  # in OpenStack's form if it came in that language
     for verb in verbs:
         spec = {
-            "id": _request_id(request) or f"req-{uuid.uuid4()}",
+            "id": asked_by if is_request_id(asked_by) else f"req-{uuid.uuid4()}",
             "server": name_of(server),
             "serverId": server["spec"].get("id", ""),
             "type": verb,
@@ -194,13 +195,6 @@ async def _record(request: Request, verbs: list[str]) -> None:
         name = with_suffix(f"{name_of(server)[:40]}-{verb.lower().replace('_', '-')}")
         operation = new_object(Operation.KIND, name, request.namespace, spec, **owned)
         await request.state.create(Operation.KIND, {**operation, "status": {"phase": "Running"}})
-
-
-def _request_id(request: Request) -> str:
-    """The OpenStack request that this write comes from; "" if it came in the other language."""
-    before = annotations_of(request.old or {"metadata": {}}).get(REQUEST, "")
-    now = annotations_of(request.object).get(REQUEST, "")
-    return now if now != before and is_request_id(now) else ""
 
 
 def _is_ours(caller: Caller) -> bool:

@@ -17,7 +17,6 @@ from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Forbidden, NotFound
 from lichen.model.meta import name_of, namespace_of
-from lichen.model.names import REQUEST
 
 ACCESS = ("accessIPv4", "accessIPv6")
 SUMMARY = ("id", "name", "links")
@@ -61,8 +60,7 @@ async def full_view(req: Request, server: Object) -> Json:
 
 
 async def patch_spec(req: Request, server: Object, spec: Object) -> Object:
-    patch = {"metadata": {"annotations": {REQUEST: req.request_id}}, "spec": spec}
-    return await req.state.patch(Server.KIND, name_of(server), namespace_of(server), patch)
+    return await req.state.patch(Server.KIND, name_of(server), namespace_of(server), {"spec": spec})
 
 
 def checked_name(value: object) -> str:
