@@ -53,7 +53,10 @@ def test_a_pods_request_is_that_of_its_deployment_and_of_each_that_changes_it(cl
     assert f"lichen.controllers.base: pods/demo/{name} is made for replicaset demo/{name.rpartition('-')[0]}" in found
     assert any(line.startswith(f"lichen.scheduler: Pod/demo/{name} is placed on node-") for line in found)
     assert f"lichen.agent.counting: pod demo/{name}, {pod['metadata']['uid']}: StartSandbox()" in found
-    assert any(line.startswith("lichen.access: ") and '"code":201' in line for line in found)
+    until(
+        "who asked is in the access log, which is written behind the answers",
+        lambda: any(line.startswith("lichen.access: ") and '"code":201' in line for line in said(cloud, first)),
+    )
     cloud.kubectl_ok("-n", "demo", "scale", "deployment", "traced", "--replicas=0")
     second = asked_by(cloud.object("-n", "demo", "deployment", "traced"))
     assert second != first
