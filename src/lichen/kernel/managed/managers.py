@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,12 +45,12 @@ class Who(NamedTuple):
         return f"{named} using {self.api_version}" if self.operation == UPDATE else named
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a manager owns since when."""
+class Entry(NamedTuple):
+    """What a manager owns since when. wire: how `fields` were written when they were read; None: they are new."""
 
     fields: Set
     time: str
+    wire: Set | None = None
 
 
 Managers = dict[Who, Entry]
@@ -64,10 +64,17 @@ def read(entries: Any) -> Managers:
             words = [entry.get(key, "") for key in ("manager", "operation", "apiVersion", "subresource", "time")]
             if not all(isinstance(word, str) for word in words) or words[1] not in (APPLY, UPDATE):
                 return {}
-            found[Who(*words[:4])] = Entry(from_wire(entry.get("fieldsV1") or {}), words[4])
+            wire = entry.get("fieldsV1") or {}
+            found[Who(*words[:4])] = Entry(_fields(msgspec.json.encode(wire)), words[4], wire)
     except (ValueError, AttributeError, TypeError, RecursionError):
         return {}
     return found
+
+
+@lru_cache(maxsize=512)
+def _fields(wire: bytes) -> Set:
+    """Many objects have the same fields: those of one template have all. Nobody changes a set. ValueError."""
+    return from_wire(msgspec.json.decode(wire))
 
 
 def written(managers: Managers) -> list[Object]:
@@ -80,7 +87,8 @@ def _entry(who: Who, entry: Entry) -> Object:
     shown: Object = {"manager": who.manager, "operation": who.operation, "apiVersion": who.api_version}
     if entry.time:
         shown["time"] = entry.time
-    shown["fieldsType"], shown["fieldsV1"] = "FieldsV1", to_wire(entry.fields)
+    shown["fieldsType"] = "FieldsV1"
+    shown["fieldsV1"] = to_wire(entry.fields) if entry.wire is None else entry.wire
     if who.subresource:
         shown["subresource"] = who.subresource
     return shown
@@ -225,7 +233,7 @@ def _capped(managers: Managers, now: str) -> Managers:
         entry = managers.pop(who)
         ancient = who._replace(manager=ANCIENT, subresource="")
         known = managers.get(ancient, Entry({}, entry.time))
-        managers[ancient] = replace(known, fields=union(known.fields, entry.fields))
+        managers[ancient] = Entry(union(known.fields, entry.fields), known.time)
     return managers
 
 

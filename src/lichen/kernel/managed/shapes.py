@@ -21,7 +21,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class Shape:
     """One value's: a map (`is_map`), a list whose items have keys or are values of a set (`is_list`), or a whole."""
 
-    __slots__ = ("_children", "_extra", "_fields", "_item", "_schema", "_shapes", "is_list", "is_map", "keyed", "keys")
+    __slots__ = (
+        "_children", "_extra", "_extra_shape", "_fields", "_item", "_schema", "_shapes", "is_list", "is_map", "keyed",
+        "keys",
+    )  # fmt: skip
 
     def __init__(self, shapes: Shapes, schema: Schema) -> None:
         self._shapes = shapes
@@ -37,18 +40,20 @@ class Shape:
         self.is_list = schema.get("type") == "array" and listed in ("map", "set")
         self.keyed = listed == "map"
         self.keys: tuple[tuple[str, Any], ...] = ()
-        self._children: dict[str, Shape | None] = {}
+        self._children: dict[str, Shape] = {}
+        self._extra_shape: Shape | None = None
         self._item: Shape | None = None
 
     def child(self, name: str) -> Shape | None:
         """The shape of a map's entry; None: there is none of that name."""
-        found = self._children.get(name, False)
-        if found is False:
-            schema = self._fields.get(name, self._extra)
-            found = None if schema is None else self._shapes.compile(schema)
-            if name in self._fields:
-                self._children[name] = found
-        return found  # type: ignore[return-value]
+        if (found := self._children.get(name)) is not None:
+            return found
+        if name in self._fields:
+            found = self._children[name] = self._shapes.compile(self._fields[name])
+            return found
+        if self._extra_shape is None and self._extra is not None:
+            self._extra_shape = self._shapes.compile(self._extra)
+        return self._extra_shape
 
     def declares(self, name: str) -> bool:
         return name in self._fields
