@@ -312,6 +312,39 @@ async def test_a_name_that_is_taken_is_told_even_in_a_dry_run(session: Session) 
         await session.create(CONFIG_MAP, a_map(), WriteOptions(dry_run=True))
 
 
+async def test_a_binding_is_of_the_pod_that_its_scheduler_saw(session: Session) -> None:
+    await session.create(POD, a_pod())
+    metadata = {"name": "p", "namespace": "default", "uid": "of-another-of-that-name"}
+    with pytest.raises(Conflict, match="UID in precondition: of-another-of-that-name"):
+        await session.create(POD, {"metadata": metadata, "target": {"name": "n1"}}, subresource="binding")
+    stale = {"name": "p", "namespace": "default", "resourceVersion": "1"}
+    with pytest.raises(Conflict, match="the object has been modified"):
+        await session.create(POD, {"metadata": stale, "target": {"name": "n1"}}, subresource="binding")
+    assert "nodeName" not in (await session.get(POD, "p", "default"))["spec"]
+
+
+async def test_a_binding_goes_in_whatever_else_is_written_meanwhile(kernel: Kernel, session: Session) -> None:
+    await session.create(POD, a_pod())
+    binding = {"metadata": {"name": "p", "namespace": "default"}, "target": {"name": "n1"}}
+    labels = [session.patch(POD, "p", "default", {"metadata": {"labels": {f"l{n}": "x"}}}) for n in range(5)]
+    await asyncio.gather(*labels, session.create(POD, binding, subresource="binding"))
+    pod = await session.get(POD, "p", "default")
+    assert pod["spec"]["nodeName"] == "n1"
+    assert len(pod["metadata"]["labels"]) == 5
+
+
+async def test_what_an_earlier_release_took_may_be_labelled_and_not_changed_for_the_worse(
+    kernel: Kernel, session: Session
+) -> None:
+    pod = await session.create(POD, a_pod())
+    pod["spec"]["restartPolicy"] = "Whenever"
+    await kernel.store.update(POD, pod)
+    labelled = await session.patch(POD, "p", "default", {"metadata": {"labels": {"a": "b"}}})
+    assert labelled["metadata"]["labels"] == {"a": "b"}
+    with pytest.raises(Invalid, match="restartPolicy"):
+        await session.patch(POD, "p", "default", {"spec": {"activeDeadlineSeconds": 5}})
+
+
 async def test_an_object_has_a_size_that_it_may_have(session: Session) -> None:
     obj = a_map()
     obj["metadata"]["annotations"] = {"a": "x" * 300_000}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from lichen.kernel import subresources
 from lichen.kernel.managed.managers import APPLY, Who
-from lichen.kernel.metadata import rfc3339
 from lichen.kernel.writes import Moved
 from lichen.kinds.installed import Scale
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, BadRequest, Conflict, NotFound
 from lichen.model.kind import Kind
 from lichen.model.state import WriteOptions
+from lichen.model.times import rfc3339
 
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel

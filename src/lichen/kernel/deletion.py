@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lichen.kernel.metadata import rfc3339
 from lichen.kinds.builtin import NAMESPACE, POD
 from lichen.model.data import Object
 from lichen.model.errors import Conflict
 from lichen.model.kind import Kind
 from lichen.model.state import Preconditions
+from lichen.model.times import rfc3339
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _DEPENDENTS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from ipaddress import ip_address
 
@@ -13,6 +12,7 @@ from lichen.kinds.faults import Faults
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.names import is_dns_label, is_dns_subdomain, random_suffix
+from lichen.model.times import rfc3339
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -32,11 +32,6 @@ DNS1035 = (
     "and end with an alphanumeric character"
 )
 _SERVER_OWNED = ("uid", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
-
-
-def rfc3339(seconds: float) -> str:
-    """Unix seconds as Kubernetes writes times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def begin(metadata: Object, now: float, *, counted: bool) -> None:

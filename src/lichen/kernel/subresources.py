@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lichen.kernel.metadata import rfc3339
+from lichen.kernel.writes import Moved, modified
 from lichen.kinds.builtin import PDB, POD
 from lichen.kinds.bundle import definition_name
 from lichen.kinds.installed import Scale
@@ -15,6 +15,7 @@ from lichen.model.kind import Kind
 from lichen.model.meta import with_condition
 from lichen.model.selectors import label_selector
 from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
+from lichen.model.times import rfc3339
 from lichen.planning.disruption import judge_eviction
 
 if TYPE_CHECKING:
@@ -139,31 +140,41 @@ async def create(
 
 
 async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object, asked: WriteOptions) -> Object:
-    checked = kernel.schemas.named(BINDING, definition_name("", "v1", "Binding")).decode(body)
-    node = (checked.get("target") or {}).get("name")
-    if not node:
+    binding = kernel.schemas.named(BINDING, definition_name("", "v1", "Binding")).decode(body)
+    if not (binding.get("target") or {}).get("name"):
         raise BadRequest("target.name: the node is required")
-    pod = await kernel.store.get(POD, name, namespace)
-    bound = pod["spec"].get("nodeName")
-    if bound:
-        raise Conflict(
-            f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is already assigned to node "{bound}"',
-            kind="pods",
-            name=name,
-        )
+    for _ in range(_ATTEMPTS):
+        pod = await kernel.store.get(POD, name, namespace)
+        bound = _bound(pod, binding, rfc3339(kernel.clock.now()))
+        dry = WriteOptions(dry_run=asked.dry_run)
+        try:
+            await kernel.writes.update(caller, POD, bound, "binding", dry, read=pod, checked=True)
+        except Moved:
+            if binding["metadata"].get("resourceVersion"):
+                raise
+            continue
+        return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
+    raise modified(POD, name)
+
+
+def _bound(pod: Object, binding: Object, now: str) -> Object:
+    """The pod with its node. Conflict: it has one, or is going. It must be the one that the binding names by uid."""
+    name, held = pod["metadata"]["name"], pod["spec"].get("nodeName")
+    why = f'pod {name} is already assigned to node "{held}"' if held else ""
     if pod["metadata"].get("deletionTimestamp"):
-        raise Conflict(
-            f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is being deleted, cannot be assigned '
-            "to a host",
-            kind="pods",
-            name=name,
-        )
-    pod["spec"]["nodeName"] = node
-    status = pod.setdefault("status", {})
+        why = why or f"pod {name} is being deleted, cannot be assigned to a host"
+    if why:
+        said = f'Operation cannot be fulfilled on pods/binding "{name}": {why}'
+        raise Conflict(said, kind="pods", name=name)
+    meant = {key: value for key in ("uid", "resourceVersion") if (value := binding["metadata"].get(key))}
     scheduled = {"type": "PodScheduled", "status": "True"}
-    status["conditions"] = with_condition(status.get("conditions") or [], scheduled, rfc3339(kernel.clock.now()))
-    await kernel.writes.update(caller, POD, pod, "binding", WriteOptions(dry_run=asked.dry_run))
-    return {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201}
+    status = pod.get("status") or {}
+    return {
+        **pod,
+        "metadata": {**pod["metadata"], **meant},
+        "spec": {**pod["spec"], "nodeName": binding["target"]["name"]},
+        "status": {**status, "conditions": with_condition(status.get("conditions") or [], scheduled, now)},
+    }
 
 
 async def _evict(

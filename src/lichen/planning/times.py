@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from lichen.model import times
+
 
 def rfc3339(seconds: float) -> str:
     """Whole seconds, as Kubernetes writes `metav1.Time`; "" for 0, which stands for never."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else ""
+    return times.rfc3339(seconds) if seconds else ""
 
 
 def rfc3339_micro(seconds: float) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from lichen.model.data import Object
 from lichen.model.selectors import FieldSelector, LabelSelector, Matcher, parse_fields, parse_labels
+from lichen.model.times import rfc3339
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 decode: Callable[[bytes], Any] = msgspec.json.Decoder().decode
@@ -61,7 +62,7 @@ def restamped(raw: bytes, revision: int) -> bytes:
 
 def now_rfc3339() -> str:
     """The present second, as Kubernetes writes times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return rfc3339(time.time())
 
 
 class View:

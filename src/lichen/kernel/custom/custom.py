@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from lichen.kernel.admission import Request
 from lichen.kernel.cel.language import apart, size_of
 from lichen.kernel.custom.definitions import FINALIZER, check, check_change, collision, fill, observe, set_condition
-from lichen.kernel.metadata import rfc3339
 from lichen.kinds.builtin import CRD
 from lichen.kinds.faults import Faults
 from lichen.kinds.installed import installed_of, is_established, stored_kind
@@ -21,6 +20,7 @@ from lichen.model.errors import ApiError, MethodNotAllowed, NotFound
 from lichen.model.kind import Kind
 from lichen.model.meta import is_deleting, name_of, namespace_of
 from lichen.model.state import EventType, State
+from lichen.model.times import rfc3339
 
 if TYPE_CHECKING:
     from lichen.kernel.kernel import Kernel
