@@ -320,6 +320,10 @@ async def test_a_binding_is_of_the_pod_that_its_scheduler_saw(session: Session) 
     stale = {"name": "p", "namespace": "default", "resourceVersion": "1"}
     with pytest.raises(Conflict, match="the object has been modified"):
         await session.create(POD, {"metadata": stale, "target": {"name": "n1"}}, subresource="binding")
+    named = {"name": "p", "namespace": "default"}
+    for target in ({"name": ""}, {"name": "No node"}, {}):
+        with pytest.raises(BadRequest, match="the name of a node is required"):
+            await session.create(POD, {"metadata": named, "target": target}, subresource="binding")
     assert "nodeName" not in (await session.get(POD, "p", "default"))["spec"]
 
 

@@ -13,6 +13,7 @@ from lichen.model.data import Object
 from lichen.model.errors import BadRequest, Cause, Conflict, Forbidden, NotFound, TooManyRequests
 from lichen.model.kind import Kind
 from lichen.model.meta import with_condition
+from lichen.model.names import is_dns_subdomain
 from lichen.model.selectors import label_selector
 from lichen.model.state import DEFAULT_OPTIONS, Caller, Preconditions, WriteOptions
 from lichen.model.times import rfc3339
@@ -141,8 +142,8 @@ async def create(
 
 async def _bind(kernel: Kernel, caller: Caller, name: str, namespace: str, body: Object, asked: WriteOptions) -> Object:
     binding = kernel.schemas.named(BINDING, definition_name("", "v1", "Binding")).decode(body)
-    if not (binding.get("target") or {}).get("name"):
-        raise BadRequest("target.name: the node is required")
+    if not is_dns_subdomain((binding.get("target") or {}).get("name") or ""):
+        raise BadRequest("target.name: the name of a node is required")
     for _ in range(_ATTEMPTS):
         pod = await kernel.store.get(POD, name, namespace)
         bound = _bound(pod, binding, rfc3339(kernel.clock.now()))

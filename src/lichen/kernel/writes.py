@@ -90,11 +90,11 @@ class Writes:
         """Replace an object or one part of it. `read`: what is stored, if the caller has just read it; then the
         write is refused (Conflict) if that has changed since. managed: its managedFields, if it is applied; else who
         writes is `agent`, in its words on subresource `part`, unless it names itself. checked: it is what was read,
-        changed by the kernel itself, which keeps to the schema.
+        changed by the kernel itself, which keeps to the schema and to the kind's rules.
         BadRequest, Conflict, Forbidden, Invalid, NotFound."""
         given = obj["metadata"].get("managedFields")
         who = Who(options.field_manager or agent or caller.name, UPDATE, kind.api_version, subresource or part)
-        written = Written(who, given, managed)
+        written = Written(who, given, managed, checked)
         unused = "spec" if subresource in ("status", "approval") else ""
         held = read if read is not None else await self._held(kind, obj["metadata"])
         decoded = obj if checked else self._schemas.of(kind).decode(obj, options, unused=unused, stored=held)
@@ -140,8 +140,9 @@ class Writes:
         metadata.carry(new["metadata"], old["metadata"])
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         rules = rules_of(kind)
-        rules.default(new)
-        rules.carry(new, old)
+        if not written.checked:
+            rules.default(new)
+            rules.carry(new, old)
         request = self._request("update", caller, kind, new, old, subresource, options)
         async with self._admission.admitted(request):
             new = request.object
@@ -149,7 +150,7 @@ class Writes:
                 new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
             if written.managed is not None or written.given or "managedFields" in old["metadata"]:
                 self._note_managers(kind, new, old, written)
-            self._validate(kind, new, old)
+            self._validate(kind, new, old, checked=written.checked)
             if options.dry_run or new == old:
                 return new
             return await settled(self._stored(kind, new), request)
@@ -218,11 +219,11 @@ class Writes:
         await self._admission.removed(kind, last, self._store)
         return last
 
-    def _validate(self, kind: Kind, new: Object, old: Object | None) -> None:
+    def _validate(self, kind: Kind, new: Object, old: Object | None, *, checked: bool = False) -> None:
         faults = Faults()
         rules = rules_of(kind)
         metadata.validate(kind, new["metadata"], faults)
-        if old is None or _but_metadata(new) != _but_metadata(old):
+        if not checked and (old is None or _but_metadata(new) != _but_metadata(old)):
             rules.validate(new, faults)
         if old is not None:
             rules.validate_update(new, old, faults)
@@ -282,11 +283,12 @@ class Writes:
 
 
 class Written(NamedTuple):
-    """Who writes, the managedFields it sent, and those that an apply came to."""
+    """Who writes, the managedFields it sent, and those that an apply came to. checked: it keeps to all rules."""
 
     who: Who
     given: Any
     managed: list[Object] | None
+    checked: bool
 
 
 async def settled(write: Coroutine[Any, Any, Object], request: Request) -> Object:
