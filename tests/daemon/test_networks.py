@@ -97,6 +97,20 @@ def test_a_router_and_a_floating_ip_lead_to_a_server(cloud: Here):
     ok("image", "delete", "led")
 
 
+def test_an_admins_server_is_on_the_network_of_another_project(cloud: Here):
+    tell, ok = cloud.openstack_json, cloud.openstack_ok
+    disk = a_qcow2(cloud.folder / "guest.qcow2")
+    tell("image", "create", "guest", "--file", str(disk), "--disk-format", "qcow2", cloud="lichen")
+    network = tell("network", "create", "walled")
+    tell("subnet", "create", "--network", "walled", "--subnet-range", "10.19.0.0/24", "walled-4")
+    wanted = ("--image", "guest", "--flavor", "m1.tiny", "--network", network["id"], "--wait")
+    server = tell("server", "create", "guest", *wanted, cloud="lichen")
+    assert server["addresses"] == {"walled": ["10.19.0.2"]}
+    ok("server", "delete", "--wait", "guest", cloud="lichen")
+    ok("network", "delete", "walled")
+    ok("image", "delete", "guest", cloud="lichen")
+
+
 def test_the_sdk_gives_each_server_on_the_shared_network_a_floating_ip(cloud: Here):
     disk = a_qcow2(cloud.folder / "floats.qcow2")
     sdk = cloud.sdk()

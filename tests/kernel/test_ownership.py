@@ -15,8 +15,9 @@ from lichen.kinds.image.image import Image
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.model.data import Object
-from lichen.model.errors import Forbidden
+from lichen.model.errors import Forbidden, Invalid
 from lichen.model.kind import new_object
+from lichen.model.names import CONTROLLERS
 from lichen.model.state import Caller
 
 NS = "default"
@@ -70,3 +71,18 @@ async def test_a_protected_image_stays(session: Session) -> None:
         await session.delete(Image.KIND, "img", NS)
     await session.patch(Image.KIND, "img", NS, {"spec": {"protected": False}})
     await session.delete(Image.KIND, "img", NS)
+
+
+async def test_controllers_put_a_servers_ports_where_the_server_was_admitted_and_no_others(
+    kernel: Kernel, session: Session
+) -> None:
+    await session.create(Network.KIND, new_object(Network.KIND, "walled", "kube-system", {"displayName": "walled"}))
+    controllers = kernel.acting(Caller(name=CONTROLLERS))
+    spec = {"network": "kube-system/walled", "deviceOwner": "compute:nova"}
+    made = await controllers.create(Port.KIND, new_object(Port.KIND, "of-server", NS, spec))
+    assert made["spec"]["network"] == "kube-system/walled"
+    with pytest.raises(Invalid, match="no Network of that name can be used here"):
+        of_pod = {**spec, "deviceOwner": "compute:kubernetes"}
+        await controllers.create(Port.KIND, new_object(Port.KIND, "of-pod", NS, of_pod))
+    with pytest.raises(Invalid, match="no Network of that name can be used here"):
+        await kernel.acting(TENANT).create(Port.KIND, new_object(Port.KIND, "mine", NS, spec))

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lichen.apis.openstack import objects
 from lichen.kinds.network.address import Address
+from lichen.kinds.network.router import Router
 
 from .cloud import TestCloud
 from .test_network_calls import NET, a_network, a_port, a_subnet, fault
@@ -130,6 +133,17 @@ async def test_a_floating_ip_leads_to_a_port_behind_a_router(cloud: TestCloud, p
         assert (await cloud.call("DELETE", f"{NET}/floatingips/{one['id']}")).status == 204
     gateway = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
     assert await addresses(cloud) == {"10.1.0.1", "10.1.0.2", gateway}
+
+
+async def test_a_change_is_made_though_another_came_first(cloud: TestCloud, public: Any) -> None:
+    await a_router(cloud, public)
+    (read,) = (await cloud.state.list(Router.KIND, fields="spec.displayName=r")).items
+    labels = {"metadata": {"labels": {"by": "another"}}, "spec": {"description": "another's"}}
+    await cloud.state.patch(Router.KIND, read["metadata"]["name"], read["metadata"]["namespace"], labels)
+    request: Any = SimpleNamespace(state=cloud.state)
+    changed = await objects.change(request, Router.KIND, read, lambda spec: {**spec, "adminStateUp": False})
+    assert (changed["spec"]["description"], changed["spec"]["adminStateUp"]) == ("another's", False)
+    assert changed["metadata"]["labels"] == {"by": "another"}
 
 
 async def test_a_wanted_floating_address_is_given_once(cloud: TestCloud, public: Any) -> None:

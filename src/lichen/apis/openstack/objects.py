@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lichen.apis.openstack.request import Request
 from lichen.model.data import Object
-from lichen.model.errors import AlreadyExists, NotFound
+from lichen.model.errors import AlreadyExists, Conflict, NotFound
 from lichen.model.kind import Kind, new_object
-from lichen.model.meta import name_of
+from lichen.model.meta import name_of, namespace_of, revision_of
 from lichen.model.names import handle, with_suffix
 
 SHARED = {
@@ -19,6 +20,8 @@ SHARED = {
 }
 """By plural: the field selectors of what every project may read, wherever it lives."""
 ATTEMPTS = 8
+WRITES = 20
+"""How often a change is written again because another came first."""
 
 
 async def find(req: Request, kind: Kind, id: str, *, what: str = "") -> Object:
@@ -79,4 +82,17 @@ async def create(
         except AlreadyExists as error:
             if attempt == ATTEMPTS - 1 or error.name not in ("", name_of(obj)):
                 raise
+    raise AssertionError("unreachable")
+
+
+async def change(req: Request, kind: Kind, obj: Object, changed: Callable[[Object], Object]) -> Object:
+    """Write what `changed` makes of an object's spec; again, of what is stored, if another write came first."""
+    for attempt in range(WRITES):
+        try:
+            return await req.state.update(kind, {**obj, "spec": changed(obj["spec"])})
+        except Conflict:
+            fresh = await req.state.get(kind, name_of(obj), namespace_of(obj))
+            if attempt == WRITES - 1 or revision_of(fresh) == revision_of(obj):
+                raise
+            obj = fresh
     raise AssertionError("unreachable")

@@ -20,7 +20,9 @@ from lichen.model.data import Object
 from lichen.model.errors import Cause, Conflict
 from lichen.model.kind import Kind
 from lichen.model.meta import name_of
+from lichen.model.names import CONTROLLERS
 from lichen.model.state import State
+from lichen.planning.ports import SERVER_OWNER
 
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 MAX_FIXED_IPS = 16
@@ -36,12 +38,14 @@ class Ports:
         self._addresses = addresses
 
     async def admit(self, request: Request) -> None:
+        """A server's networks were judged with the server: its ports are on them, whoever the controllers are."""
         if request.subresource:
             return
         spec = request.object["spec"]
         old = request.old["spec"] if request.old else {}
         if request.verb == "create":
-            network = await resolve(request, Network.KIND, spec.get("network", ""), "spec.network")
+            settled = request.caller.name == CONTROLLERS and spec.get("deviceOwner") == SERVER_OWNER
+            network = await resolve(request, Network.KIND, spec.get("network", ""), "spec.network", settled=settled)
             await self.admit_on(request, network)
             return
         await self._fill_mac(request, spec, old)

@@ -18,9 +18,11 @@ from lichen.model.names import PROJECT_ID, SYSTEM_NAMESPACE
 from lichen.model.state import State
 
 
-async def resolve(request: Request, kind: Kind, ref: str, field: str) -> Object:
-    """The object that `ref` names, as request's namespace may use it. Invalid: there is none."""
-    found = await find(request.state, kind, ref, request.namespace, everything=request.caller.is_admin)
+async def resolve(request: Request, kind: Kind, ref: str, field: str, *, settled: bool = False) -> Object:
+    """The object that `ref` names, as request's namespace may use it; settled: whether it may was judged before.
+    Invalid: there is none."""
+    everything = settled or request.caller.is_admin
+    found = await find(request.state, kind, ref, request.namespace, everything=everything)
     if found is None:
         raise faulty(request, missing(field, ref, f"no {kind.kind} of that name can be used here"))
     return found

@@ -70,7 +70,7 @@ async def add_floating_ip(req: Request, server: Object, argument: Any) -> Reply:
     port, ip = fitting[0]
     spec = {"port": name_of(port), "portId": port["spec"]["id"], "fixedIp": ip}
     try:
-        await req.state.update(FloatingIP.KIND, {**floating, "spec": {**floating["spec"], **spec}})
+        await objects.change(req, FloatingIP.KIND, floating, lambda held: {**held, **spec})
     except (Invalid, Conflict) as error:
         raise BadRequest(f"Unable to associate floating IP {wanted['address']}: {error.message}") from error
     return accepted()
@@ -81,8 +81,8 @@ async def remove_floating_ip(req: Request, server: Object, argument: Any) -> Rep
     floating = await _by_address(req, str(wanted.get("address") or ""))
     if floating["spec"].get("portId") not in {port["spec"]["id"] for port in await ports_of(req, server)}:
         raise Conflict(f"Floating IP {wanted['address']} is not associated with instance {server['spec']['id']}.")
-    spec = {**floating["spec"], "port": "", "portId": "", "fixedIp": "", "routerId": ""}
-    await req.state.update(FloatingIP.KIND, {**floating, "spec": spec})
+    apart = {"port": "", "portId": "", "fixedIp": "", "routerId": ""}
+    await objects.change(req, FloatingIP.KIND, floating, lambda held: {**held, **apart})
     return accepted()
 
 

@@ -52,7 +52,7 @@ async def update_ip(req: Request, id: str) -> Reply:
     floating = await see(req, FloatingIP.KIND, id)
     if "port_id" in attributes:
         spec |= await _port(req, attributes, namespace_of(floating))
-    changed = await req.state.update(FloatingIP.KIND, {**floating, "spec": {**floating["spec"], **spec}})
+    changed = await objects.change(req, FloatingIP.KIND, floating, lambda held: {**held, **spec})
     return Reply({"floatingip": (await _views(req, [changed]))[0]})
 
 

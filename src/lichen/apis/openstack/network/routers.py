@@ -63,7 +63,7 @@ async def update_router(req: Request, id: str) -> Reply:
     router = await see(req, Router.KIND, id)
     if "external_gateway_info" in attributes:
         spec["externalGateway"] = await _gateway(req, attributes["external_gateway_info"], namespace_of(router))
-    changed = await req.state.update(Router.KIND, {**router, "spec": _without_none({**router["spec"], **spec})})
+    changed = await objects.change(req, Router.KIND, router, lambda held: _without_none({**held, **spec}))
     return Reply({"router": (await _views(req, [changed]))[0]})
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from lichen.apis.openstack import objects
 from lichen.apis.openstack.network.attributes import bodies, invalid, to_spec, typed
 from lichen.apis.openstack.network.common import see, visible
 from lichen.apis.openstack.network.filters import Json, listing, only_fields
@@ -16,7 +17,7 @@ from lichen.apis.openstack.reply import Reply, created, no_content
 from lichen.apis.openstack.request import Request
 from lichen.kinds.network.securitygroup import SecurityGroup, SecurityGroupRule
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest, Conflict, NotFound
+from lichen.model.errors import BadRequest, NotFound
 from lichen.model.meta import name_of, namespace_of
 
 ATTRIBUTES = frozenset(
@@ -26,7 +27,6 @@ ATTRIBUTES = frozenset(
         "created_at", "updated_at", "remote_address_group_id", "belongs_to_default_sg",
     }
 )  # fmt: skip
-ATTEMPTS = 20
 _APART = ("security_group_id", "remote_address_group_id", "tenant_id", "project_id", "direction", "ethertype")
 
 
@@ -105,16 +105,10 @@ def _check_ports(given: Object) -> None:
 
 
 async def _change(req: Request, group: Object, change: Callable[[list[Object]], list[Object]]) -> Object:
-    """Write a group's rules; again from what is stored if another came first."""
-    for attempt in range(ATTEMPTS):
-        spec = {**group["spec"], "rules": change(list(group["spec"].get("rules") or []))}
-        try:
-            return await req.state.update(SecurityGroup.KIND, {**group, "spec": spec})
-        except Conflict:
-            if attempt == ATTEMPTS - 1:
-                raise
-            group = await req.state.get(SecurityGroup.KIND, name_of(group), namespace_of(group))
-    raise AssertionError("unreachable")
+    """Write a group's rules."""
+    return await objects.change(
+        req, SecurityGroup.KIND, group, lambda spec: {**spec, "rules": change(list(spec.get("rules") or []))}
+    )
 
 
 async def _find(req: Request, id: str) -> tuple[Object, Object]:

@@ -53,7 +53,7 @@ async def update_subnet(req: Request, id: str) -> Reply:
         spec["gatewayIp"] = _gateway(attributes["gateway_ip"])
     subnet = await see(req, Subnet.KIND, id)
     # A merge patch cannot set a null, which here means "no gateway": the whole object is written.
-    changed = await req.state.update(Subnet.KIND, {**subnet, "spec": {**subnet["spec"], **spec}})
+    changed = await objects.change(req, Subnet.KIND, subnet, lambda held: {**held, **spec})
     return Reply({"subnet": (await views(req, [changed]))[0]})
 
 
