@@ -237,3 +237,9 @@ def test_the_plugin_imports_next_to_nothing() -> None:
     names = f"import runpy, sys; runpy.run_path({source!r}); print('json' in sys.modules, 'socket' in sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", names], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_what_never_started_has_no_start_though_cri_says_year_one() -> None:
+    never = pb.ContainerStatus(started_at=-6795364578871345152, finished_at=1_795_748_657_000_000_000)
+    assert spec.container_state(never).started_at == 0.0
+    assert spec.container_state(never).finished_at == 1_795_748_657.0

@@ -144,6 +144,13 @@ def test_what_keeps_ending_waits_longer_each_time(attempt: int, delay: int):
     assert doing(a_pod(), actual, NOW + delay) == [StartContainer("main", attempt + 1)]
 
 
+def test_what_could_not_even_start_waits_like_what_ended():
+    never = ContainerActual("main", "Exited", 3, "id3", "", "", 0.0, NOW, 128, reason="StartError")
+    assert doing(a_pod(), with_(never)) == [Wait(NOW + 40)]
+    assert state(a_pod(), with_(never))["waiting"]["reason"] == "CrashLoopBackOff"
+    assert "startedAt" not in status(a_pod(), with_(never))["containerStatuses"][0]["lastState"]["terminated"]
+
+
 def test_ten_good_minutes_forgive():
     assert doing(a_pod(), with_(ended(code=1, attempt=9, ran=600))) == [StartContainer("main", 10)]
 

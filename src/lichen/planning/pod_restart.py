@@ -9,7 +9,7 @@ from lichen.planning.times import backoff
 
 STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 GOOD_RUN = 600.0
-"""A container that ran this long, seconds, is started again at once."""
+"""A container that ran this long, seconds, is started again at once. One that never started (started_at 0) did not."""
 
 
 def container_specs(pod: Object) -> list[Object]:
@@ -67,7 +67,7 @@ def restart_at(container: ContainerActual) -> float:
     """Earliest time of the next attempt, unix seconds; the first restart is immediate."""
     if container.phase != "Exited":
         return 0.0
-    if container.finished_at - container.started_at >= GOOD_RUN:
+    if container.started_at and container.finished_at - container.started_at >= GOOD_RUN:
         return container.finished_at
     return container.finished_at + backoff(container.attempt)
 

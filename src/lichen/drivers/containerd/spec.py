@@ -149,8 +149,9 @@ def container_state(status: pb.ContainerStatus) -> ContainerState:
         image=status.image.image,
         image_id=status.image_ref,
         created_at=status.created_at / 1e9,
-        # CRI notes the start when it has returned; a short life may be over by then.
-        started_at=min(status.started_at, status.finished_at or status.started_at) / 1e9,
+        # CRI notes the start when it has returned; a short life may be over by then. Of what never started it says
+        # year 1, far below zero.
+        started_at=max(min(status.started_at, status.finished_at or status.started_at), 0) / 1e9,
         finished_at=status.finished_at / 1e9,
         exit_code=status.exit_code,
         reason=status.reason,
