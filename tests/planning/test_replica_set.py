@@ -128,3 +128,12 @@ def test_why_pods_could_not_be_made_is_a_condition():
 )
 def test_pods_go_in_order(first: dict[str, Any], second: dict[str, Any]):
     assert deletion_rank(first) < deletion_rank(second)
+
+
+def test_a_refusal_is_told_alike_whatever_name_was_made_up_for_the_pod():
+    told = [
+        replica_set_status(a_replica_set(), [], 0, f'pods "web-1-{end}" is forbidden: exceeded quota: q')["conditions"]
+        for end in ("x7k2p", "9bzzq")
+    ]
+    assert told[0] == told[1]
+    assert told[0][0]["message"] == 'pods "web-1-" is forbidden: exceeded quota: q'

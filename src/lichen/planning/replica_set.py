@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from lichen.kinds.builtin import POD
@@ -48,6 +49,14 @@ def replica_set_status(replica_set: Object, pods: Sequence[Object], now: float, 
 def _conditions(replica_set: Object, failure: str, now: str) -> list[Object] | None:
     held = (replica_set.get("status") or {}).get("conditions") or []
     if failure:
-        said = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": failure}
+        message = _unnamed(replica_set, failure)
+        said = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
         return with_condition(held, said, now)
     return [c for c in held if c["type"] != "ReplicaFailure"] or None
+
+
+def _unnamed(replica_set: Object, failure: str) -> str:
+    """Without the end of the name that was made up for a pod: a status that is another one after each try would bring
+    on the next try at once."""
+    prefix = f"{name_of(replica_set)}-"
+    return re.sub(rf'"{re.escape(prefix)}[a-z0-9]+"', f'"{prefix}"', failure)
