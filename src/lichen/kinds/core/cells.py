@@ -15,9 +15,17 @@ def _statuses(pod: Object, part: str = "containerStatuses") -> list[Object]:
     return (pod.get("status") or {}).get(part) or []
 
 
+def _sidecars(pod: Object) -> set[str]:
+    inits = (pod.get("spec") or {}).get("initContainers") or ()
+    return {spec["name"] for spec in inits if spec.get("restartPolicy") == "Always"}
+
+
 def pod_ready(pod: Object, now: float) -> str:
-    ready = sum(bool(c.get("ready")) for c in _statuses(pod))
-    return f"{ready}/{len((pod.get('spec') or {}).get('containers') or ())}"
+    """Of the containers that run for the pod's life, sidecars among them."""
+    sidecars = _sidecars(pod)
+    beside = [c for c in _statuses(pod, "initContainerStatuses") if c["name"] in sidecars]
+    ready = sum(bool(c.get("ready")) for c in [*beside, *_statuses(pod)])
+    return f"{ready}/{len(sidecars) + len((pod.get('spec') or {}).get('containers') or ())}"
 
 
 def pod_restarts(pod: Object, now: float) -> str:
@@ -63,10 +71,13 @@ def _initializing(pod: Object) -> str:
     """How far the init containers are, while they are not done."""
     statuses = _statuses(pod, "initContainerStatuses")
     total = len((pod.get("spec") or {}).get("initContainers") or ())
+    sidecars = _sidecars(pod)
     for index, container in enumerate(statuses):
         state = container.get("state") or {}
         ended = state.get("terminated")
         if ended is not None and not ended.get("exitCode"):
+            continue
+        if container["name"] in sidecars and container.get("started"):
             continue
         if ended is not None:
             return f"Init:{ended.get('reason') or _ended(ended)}"
