@@ -42,8 +42,10 @@ def plan_deployment(deployment: Object, replica_sets: Sequence[Object], pods_lef
     elif current is None:
         digest = template_hash(deployment["spec"]["template"], (deployment.get("status") or {}).get("collisionCount"))
         fresh = new_replica_set(deployment, digest, revision, _first_scale(deployment, old, pods_left))
-        said = f"Scaled up replica set {name_of(fresh)} from 0 to {fresh['spec']['replicas']}"
-        steps += [Create(REPLICA_SET, fresh), Note(deployment, "ScalingReplicaSet", said)]
+        steps.append(Create(REPLICA_SET, fresh))
+        if replicas := fresh["spec"]["replicas"]:
+            said = f"Scaled up replica set {name_of(fresh)} from 0 to {replicas}"
+            steps.append(Note(deployment, "ScalingReplicaSet", said))
     else:
         steps += _promote(deployment, current, revision) + _roll(deployment, current, old, pods_left)
         steps += _forget(deployment, old)
