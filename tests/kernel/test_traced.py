@@ -15,6 +15,7 @@ from lichen.kinds.builtin import CONFIG_MAP, DEPLOYMENT
 from lichen.model.data import Object
 from lichen.model.kind import new_object
 from lichen.model.names import ASKED_BY
+from lichen.model.state import WriteOptions
 from lichen.model.tracing import REQUEST_ID, on_behalf_of
 from tests.kernel.helpers import a_kernel
 
@@ -76,6 +77,16 @@ async def test_nobody_else_writes_or_removes_it(session: Session):
         held = await session.get(DEPLOYMENT, "web", "default")
         del held["metadata"]["annotations"]
         assert asked_by(await session.update(DEPLOYMENT, held)) == "one"
+
+
+async def test_a_rehearsal_shows_no_other_request(session: Session):
+    with in_request("one"):
+        await a_deployment(session)
+    with in_request("two"):
+        patch = {"spec": {"replicas": 2}}
+        rehearsed = await session.patch(DEPLOYMENT, "web", "default", patch, options=WriteOptions(dry_run=True))
+    assert asked_by(rehearsed) == "one"
+    assert rehearsed["spec"]["replicas"] == 2
 
 
 async def test_what_nobody_makes_true_names_no_request(session: Session):

@@ -29,7 +29,8 @@ from lichen.model.tracing import REQUEST_ID
 
 class Traced:
     """Of machines, containers, their disks and ports, and of what makes them. The annotation is the kernel's own: it
-    moves with spec and with deletion; nobody else writes or removes it."""
+    moves with spec and with deletion, but not in a rehearsal (`kubectl diff` would show it); nobody else writes or
+    removes it."""
 
     kinds: tuple[Kind, ...] | None = (
         Server.KIND, Volume.KIND, VolumeSnapshot.KIND, VolumeAttachment.KIND, Image.KIND, Port.KIND, POD, DEPLOYMENT,
@@ -39,7 +40,7 @@ class Traced:
 
     async def admit(self, request: Request) -> None:
         held = annotations_of(request.old).get(ASKED_BY, "") if request.old else ""
-        wanted = REQUEST_ID.get() if _asks(request) else held
+        wanted = REQUEST_ID.get() if _asks(request) and not request.dry_run else held
         annotations = annotations_of(request.object)
         if annotations.get(ASKED_BY, "") != wanted:
             rest = {key: value for key, value in annotations.items() if key != ASKED_BY}
