@@ -276,6 +276,18 @@ def test_a_deployment_whose_pods_the_quota_refuses():
     ]
 
 
+def test_a_container_that_is_ended_for_its_probe_says_so():
+    last = {"terminated": {"exitCode": 137, "reason": "Error"}}
+    pod = a_pod(container=waiting("CrashLoopBackOff", "back-off", lastState=last), phase="Running")
+    about = {"involvedObject": {"uid": "uid-Pod-x"}, "type": "Warning"}
+    probe = {"reason": "Unhealthy", "message": "Liveness probe failed: no page.", "lastTimestamp": "1"}
+    later = {"reason": "BackOff", "message": "Back-off", "lastTimestamp": "2"}
+    assert told(pod, events=[{**about, "metadata": {}, **event} for event in (probe, later)])[0] == (
+        "pod demo/x starts container c again and again: it ended with exit code 137, "
+        "as Unhealthy: Liveness probe failed: no page"
+    )
+
+
 def test_what_only_an_event_tells_is_told():
     event = {"type": "Warning", "reason": "Unhealthy", "message": "probe failed.", "metadata": {}}
     pod = a_pod(unready("", ""), container={"name": "c", "state": {"running": {}}, "ready": False}, phase="Running")
@@ -291,6 +303,16 @@ def test_a_job_at_work_has_nothing_wrong_and_one_that_failed_says_why():
 
 
 # --- leaving, and the rest --------------------------------------------------------------------------------------------
+
+
+def test_a_claim_that_is_deleted_names_the_pod_that_uses_it():
+    claim = deleted(a("PersistentVolumeClaim", "data"), "kubernetes.io/pvc-protection")
+    user = a_pod()
+    user["spec"]["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    assert told(claim, user) == [
+        "volume claim demo/data is being deleted when no pod uses it any more: pod x does",
+        "kubectl -n demo delete pod x",
+    ]
 
 
 def test_what_is_deleted_names_who_must_let_go():

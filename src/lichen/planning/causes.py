@@ -76,10 +76,10 @@ class World:
         owner = self.find(reference["kind"], reference["name"], namespace_of(obj)) if reference else None
         return obj if owner is None else self.root_of(owner)
 
-    def warning(self, obj: Object) -> str:
-        """The last Warning told of an object, "" if there is none."""
+    def warning(self, obj: Object, reason: str = "") -> str:
+        """The last Warning told of an object, "" if there is none; reason: of these alone."""
         uid = uid_of(obj)
-        warnings = (e for e in self.events if e.get("type") == "Warning")
+        warnings = (e for e in self.events if e.get("type") == "Warning" and reason in ("", e.get("reason")))
         told = [e for e in warnings if (e.get("involvedObject") or {}).get("uid") == uid]
         last = max(told, key=_when, default=None)
         return f"{last.get('reason')}: {one_line(last.get('message', ''))}" if last else ""

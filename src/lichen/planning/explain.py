@@ -24,9 +24,10 @@ from lichen.planning.causes import (
     refused,
     said,
 )
+from lichen.planning.claims import PROTECTION
 from lichen.planning.copies import pending_copy
 from lichen.planning.explain_guests import of_image, of_network, of_node, of_port, of_server, of_volume
-from lichen.planning.explain_pods import of_claim, of_pod, of_workload
+from lichen.planning.explain_pods import of_claim, of_pod, of_workload, user_of
 
 KINDS: dict[str, Callable[[Object, World], Cause | None]] = {
     "Server": of_server, "Image": of_image, "Port": of_port, "Network": of_network, "Volume": of_volume,
@@ -116,6 +117,9 @@ def _leaving(obj: Object, world: World) -> Cause:
     if not holders:
         return Cause("is being deleted and has its time to end in peace",
                      mend=kubectl("delete", obj, "--grace-period=0 --force"))  # fmt: skip
+    if PROTECTION in holders and (user := user_of(obj, world)) is not None:
+        words = f"is being deleted when no pod uses it any more: pod {name_of(user)} does"
+        return Cause(words, mend=kubectl("delete", user))
     words = f"is being deleted and waits for {', '.join(holders)} to let go"
     if NODE_FINALIZER in holders:
         return Cause(f"{words} (its node removes it first)", mend=kubectl("describe", obj))

@@ -82,7 +82,8 @@ def _of_container(pod: Object, container: Object, world: World) -> Cause | None:
         mend = f"kubectl -n {namespace_of(pod)} set image {resource(root)}/{name_of(root)} {name}=IMAGE"
         return Cause(f"cannot have image {_image(pod, name)} of container {name}: {words or reason}", mend=mend)
     if reason == "CrashLoopBackOff":
-        return Cause(f"starts container {name} again and again: {_ended(container)}", mend=f"{logs} --previous")
+        return Cause(f"starts container {name} again and again: {_ended(container)}{_killed(pod, container, world)}",
+                     mend=f"{logs} --previous")  # fmt: skip
     if reason:
         return Cause(f"cannot start container {name}: {reason}{f': {words}' if words else ''}",
                      mend=kubectl("describe", pod))  # fmt: skip
@@ -111,6 +112,13 @@ def _ended(container: Object) -> str:
     return f"it ended with exit code {last.get('exitCode', '?')}{reason}{words}"
 
 
+def _killed(pod: Object, container: Object, world: World) -> str:
+    """Of a container that was ended from outside: the probe that it failed, if that was told."""
+    code = ((container.get("lastState") or {}).get("terminated") or {}).get("exitCode")
+    told = world.warning(pod, "Unhealthy") if code in (137, 143) else ""
+    return f", as {told}" if "Liveness" in told or "Startup" in told else ""
+
+
 def of_claim(claim: Object, world: World) -> Cause | None:
     phase = phase_of(claim)
     if phase == "Bound":
@@ -136,7 +144,7 @@ def _unprovided(claim: Object, world: World) -> Cause:
         return Cause(words, mend="kubectl get storageclasses, then make the claim again with one of them")
     if kept.get("volumeBindingMode") != "WaitForFirstConsumer":
         return unseen(f"provisioner {kept.get('provisioner', '')}")
-    users = [pod for pod in world.of("Pod", namespace_of(claim)) if name_of(claim) in _claims(pod)]
+    users = _users(claim, world)
     if not users:
         words = "is not bound: its volume is made for the first pod that uses it, and there is none yet"
         return Cause(words, mend=f"kubectl -n {namespace_of(claim)} apply -f FILE (a pod that mounts {name_of(claim)})")
@@ -144,6 +152,15 @@ def _unprovided(claim: Object, world: World) -> Cause:
     if placed is None:
         return Cause("is not bound: its volume is made where its first pod is placed, which has no node", users[0])
     return unseen(f"provisioner {kept.get('provisioner', '')}")
+
+
+def _users(claim: Object, world: World) -> list[Object]:
+    return [pod for pod in world.of("Pod", namespace_of(claim)) if name_of(claim) in _claims(pod)]
+
+
+def user_of(claim: Object, world: World) -> Object | None:
+    """A pod that mounts a claim and has not ended."""
+    return next((pod for pod in _users(claim, world) if phase_of(pod) not in ("Succeeded", "Failed")), None)
 
 
 def _claims(pod: Object) -> list[str]:
