@@ -42,3 +42,25 @@ async def test_a_container_that_keeps_ending_is_told_as_a_warning(world: World):
     events = await told(world, lambda found: "BackOff" in found)
     assert events["BackOff"]["type"] == "Warning"
     assert events["BackOff"]["message"] == "Back-off restarting failed container main in pod loop"
+
+
+async def test_a_probe_that_fails_is_told_with_what_it_said(world: World):
+    probe = {"exec": {"command": ["sh", "-c", "echo not yet; exit 1"]}, "periodSeconds": 1}
+    await run_pod(world, a_pod("shy", a_container("sleep 100") | {"readinessProbe": probe}))
+    event = (await told(world, lambda found: "Unhealthy" in found))["Unhealthy"]
+    assert event["type"] == "Warning"
+    assert event["message"] == "Readiness probe failed: the command ended with code 1: not yet"
+
+
+async def test_a_container_that_is_ended_for_its_probe_is_told_so(world: World):
+    probe = {"exec": {"command": ["sh", "-c", "exit 1"]}, "failureThreshold": 1}
+    await run_pod(world, a_pod("ill", a_container("sleep 100") | {"livenessProbe": probe}))
+    events = await told(world, lambda found: "Killing" in found)
+    assert events["Killing"]["message"] == "Container main failed liveness probe, will be restarted"
+    assert events["Unhealthy"]["message"] == "Liveness probe failed: the command ended with code 1"
+
+
+async def test_an_image_that_cannot_be_had_is_told_in_kubernetes_words(world: World):
+    await run_pod(world, a_pod("lost", {"name": "main", "image": "missing.lichen.dev/x"}), "Pending")
+    event = (await told(world, lambda found: "Failed" in found))["Failed"]
+    assert event["message"].startswith('Failed to pull image "missing.lichen.dev/x": ')

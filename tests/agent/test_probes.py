@@ -24,7 +24,7 @@ async def readiness(answers: list[bytes], port: Any = 80) -> bool | None:
     async def reach(pod: Object, port: int, data: bytes) -> bytes:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    prober = Prober(SystemClock(), lambda uid: None, reach)
+    prober = Prober(SystemClock(), lambda uid: None, reach, lambda *told: None)
     running = [ContainerActual("c", "Running", 0)]
     driver = cast(PodDriver, object())
     prober.results(pod, driver, running)

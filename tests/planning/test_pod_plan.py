@@ -172,7 +172,8 @@ def test_attempts_go_on_counting_after_everything_was_lost():
 @pytest.mark.parametrize(("count", "delay"), [(1, 10), (2, 20), (6, 300)])
 def test_a_pull_that_failed_is_tried_again_later(count: int, delay: int):
     actual = with_(failures={"main": Failure("ErrImagePull", "no", NOW, count)})
-    assert doing(a_pod(), actual) == [Wait(NOW + delay)]
+    assert doing(a_pod(), actual) == [Wait(NOW + 2)]  # to say that it waits for the next try
+    assert doing(a_pod(), actual, NOW + 2) == [Wait(NOW + delay)]
     assert doing(a_pod(), actual, NOW + delay) == [StartContainer("main", 0)]
 
 
@@ -192,7 +193,14 @@ def test_a_dead_sandbox_is_made_anew():
 
 def test_a_failed_liveness_probe_stops_the_container():
     actual = with_(up(), probes={"main": Probes(alive=False)})
-    assert doing(a_pod(terminationGracePeriodSeconds=5), actual) == [StopContainer("main", 5.0)]
+    wanted = [StopContainer("main", 5.0, "failed liveness probe")]
+    assert doing(a_pod(terminationGracePeriodSeconds=5), actual) == wanted
+
+
+def test_a_failed_startup_probe_stops_the_container():
+    actual = with_(up(), probes={"main": Probes(started=False, alive=False)})
+    wanted = [StopContainer("main", 5.0, "failed startup probe")]
+    assert doing(a_pod(terminationGracePeriodSeconds=5), actual) == wanted
 
 
 def test_a_deleted_pod_is_stopped_within_its_grace():

@@ -10,7 +10,7 @@ import contextlib
 
 from lichen.agent.forwarding import CHUNK, WAITING, Dial
 from lichen.agent.streams import Receive, Send
-from lichen.model.errors import BadRequest, Permanent, Temporary
+from lichen.model.errors import BadRequest, Permanent, Temporary, in_words
 
 PROTOCOL = "v4.channel.k8s.io"
 MOST = 64
@@ -77,13 +77,13 @@ class ChannelForwarder:
         try:
             reader, writer = await self._dial(self._ports[index])
         except (OSError, Temporary, Permanent) as error:
-            return str(error) or type(error).__name__
+            return in_words(error)
         up = asyncio.create_task(self._up(index, writer))
         try:
             while data := await reader.read(CHUNK):
                 await self._tell(2 * index, data)
         except OSError as error:
-            return str(error)
+            return in_words(error)
         finally:
             up.cancel()
             writer.close()

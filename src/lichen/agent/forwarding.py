@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from lichen.agent.streams import Receive, Send
 from lichen.drivers.spdy import Data, Event, Opened, Ping, Reset, Spdy, data_frame
-from lichen.model.errors import ApiError, Permanent, Temporary
+from lichen.model.errors import ApiError, Permanent, Temporary, in_words
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 CHUNK = 32 * 1024
@@ -96,13 +96,13 @@ class Forwarder:
         try:
             reader, writer = await self._dial(port)
         except (OSError, Temporary, Permanent) as error:
-            return str(error) or type(error).__name__
+            return in_words(error)
         up = asyncio.create_task(_up(stream.incoming, writer))
         try:
             while data := await reader.read(CHUNK):
                 await self._write(data_frame(number, data))
         except OSError as error:
-            return str(error)
+            return in_words(error)
         finally:
             up.cancel()
             writer.close()

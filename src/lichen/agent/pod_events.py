@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from lichen.model.data import Object
 from lichen.model.meta import name_of
+from lichen.planning.pod_restart import container_specs
 from lichen.runtime.events import Recorder
 
 _SANDBOX = "FailedCreatePodSandBox"
@@ -23,12 +24,22 @@ class PodEvents:
         self._recorder.note(pod, "Created", f"Created container: {container}")
         self._recorder.note(pod, "Started", f"Started container {container}")
 
-    def stopping(self, pod: Object, container: str) -> None:
-        self._recorder.note(pod, "Killing", f"Stopping container {container}")
+    def stopping(self, pod: Object, container: str, why: str) -> None:
+        """why: "" when the pod ends."""
+        said = f"Container {container} {why}, will be restarted" if why else f"Stopping container {container}"
+        self._recorder.note(pod, "Killing", said)
+
+    def unhealthy(self, pod: Object, container: str, probe: str, words: str) -> None:
+        """probe: Startup, Readiness or Liveness."""
+        said = f"{probe} probe failed: {words}"
+        self._recorder.note(pod, "Unhealthy", said, warning=True, story=f"{container} {probe}")
 
     def failed(self, pod: Object, container: str, reason: str, message: str) -> None:
         """container: "" for the sandbox."""
-        if container:
+        if reason == "ErrImagePull":
+            said = f'Failed to pull image "{_image(pod, container)}": {message}'
+            self._recorder.note(pod, "Failed", said, warning=True, story=f"{container} image")
+        elif container:
             self._recorder.note(
                 pod, "Failed", f"Error: {reason}: {container}: {message}", warning=True, story=container
             )
@@ -42,6 +53,10 @@ class PodEvents:
             if reason == "CrashLoopBackOff" != before.get(name):
                 said = f"Back-off restarting failed container {name} in pod {name_of(pod)}"
                 self._recorder.note(pod, "BackOff", said, warning=True)
+
+
+def _image(pod: Object, container: str) -> str:
+    return next((str(spec.get("image", "")) for spec in container_specs(pod) if spec["name"] == container), "")
 
 
 def _waiting(status: Object) -> dict[str, str]:

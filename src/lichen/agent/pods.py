@@ -82,7 +82,7 @@ class Pods:
         self._uids: dict[Key, tuple[str, str]] = {}
         self._written: dict[Key, Object] = {}
         self._wakes: dict[str, set[asyncio.Event]] = {}
-        self._prober = Prober(clock, self.pod_changed, self._reach)
+        self._prober = Prober(clock, self.pod_changed, self._reach, self._events.unhealthy)
 
     async def start(self) -> None:
         """Adopt what runs, remove what belongs to no pod, and begin with all."""
@@ -243,7 +243,7 @@ class Pods:
     async def _run(self, key: Key, pod: Object, steps: list[plan.PodStep]) -> Object:
         stops = [step for step in steps if isinstance(step, plan.StopContainer)]
         for stop in stops:
-            self._events.stopping(pod, stop.name)
+            self._events.stopping(pod, stop.name, stop.why)
         for step in steps:
             if not isinstance(step, plan.StopContainer):
                 with counted("pod", pod, step):

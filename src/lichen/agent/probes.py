@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from lichen.drivers.base import PodDriver
 from lichen.model.data import Object
-from lichen.model.errors import LichenError, Permanent
+from lichen.model.errors import LichenError, Permanent, in_words
 from lichen.model.meta import uid_of
 from lichen.planning.pod_restart import container_specs
 from lichen.planning.pod_steps import ContainerActual, Probes
@@ -26,7 +26,12 @@ log = logging.getLogger(__name__)
 
 Reach = Callable[[Object, int, bytes], Awaitable[bytes]]
 """(pod, port, bytes to send) → the first bytes of the answer; raises what keeps it from connecting."""
+Tell = Callable[[Object, str, str, str], None]
+"""(pod, container, Startup, Readiness or Liveness, what was wrong): told of each probe that fails."""
 _FIELDS = {"startupProbe": "started", "readinessProbe": "ready", "livenessProbe": "alive"}
+TOLD_AGAIN = 10.0
+"""Seconds after which a probe that keeps failing is told of again."""
+_WORDS = {"startupProbe": "Startup", "readinessProbe": "Readiness", "livenessProbe": "Liveness"}
 
 
 @dataclass(slots=True)
@@ -41,10 +46,11 @@ class _Watch:
 class Prober:
     """Keeps probes running for what runs. changed(pod uid): told when a result changed."""
 
-    def __init__(self, clock: Clock, changed: Callable[[str], None], reach: Reach) -> None:
+    def __init__(self, clock: Clock, changed: Callable[[str], None], reach: Reach, tell: Tell) -> None:
         self._clock = clock
         self._changed = changed
         self._reach = reach
+        self._tell = tell
         self._watches: dict[tuple[str, str], _Watch] = {}
 
     def results(
@@ -101,11 +107,14 @@ class Prober:
         if kind != "startupProbe":
             await started.wait()
         await self._clock.sleep(float(probe.get("initialDelaySeconds") or 0))
-        row, last = 0, None
+        row, last, told = 0, None, -TOLD_AGAIN
         while True:
             good, words = await self._once(pod, driver, spec["name"], probe)
             row = row + 1 if good is last else 1
             last = good
+            if not good and (row == 1 or self._clock.now() >= told + TOLD_AGAIN):
+                told = self._clock.now()
+                self._tell(pod, spec["name"], _WORDS[kind], words)
             needed = int(probe.get("successThreshold" if good else "failureThreshold") or (1 if good else 3))
             if row >= needed:
                 self._settle(uid_of(pod), watch, kind, good, words)
@@ -130,9 +139,9 @@ class Prober:
         try:
             return await asyncio.wait_for(self._ask(pod, driver, name, probe), limit)
         except TimeoutError:
-            return False, f"probe timed out after {limit:g} s"
+            return False, f"timed out after {limit:g} s"
         except (LichenError, OSError) as error:
-            return False, f"probe failed: {error}"
+            return False, in_words(error)
 
     async def _ask(self, pod: Object, driver: PodDriver, name: str, probe: Object) -> tuple[bool, str]:
         if "exec" in probe:
@@ -146,7 +155,8 @@ class Prober:
             return True, ""
         answer = await self._reach(pod, port, _request(probe["httpGet"]))
         code = _status_code(answer)
-        return 200 <= code < 400, f"HTTP probe failed with statuscode: {code}"
+        words = f"HTTP probe failed with statuscode: {code}" if code else "what answers speaks no HTTP"
+        return 200 <= code < 400, words
 
 
 async def _exec(driver: PodDriver, uid: str, name: str, command: tuple[str, ...]) -> tuple[bool, str]:
@@ -159,7 +169,8 @@ async def _exec(driver: PodDriver, uid: str, name: str, command: tuple[str, ...]
     except asyncio.CancelledError:
         run.kill()
         raise
-    return code == 0, f"exec probe ended with code {code}: {output.decode(errors='replace').strip()}"
+    said = output.decode(errors="replace").strip()
+    return code == 0, f"the command ended with code {code}{f': {said}' if said else ''}"
 
 
 async def speak(ip: str, port: int, data: bytes) -> bytes:

@@ -26,6 +26,7 @@ LichenError
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -161,3 +162,11 @@ class Permanent(LichenError):
 def every_api_error() -> dict[str, type[ApiError]]:
     """All API errors by reason, so that a client can raise again what a server refused with."""
     return {c.reason: c for c in ApiError.__subclasses__()}
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong, for whoever reads it: of an error of the system its own words (`connection refused`), without
+    a number and without how Python spells it."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__

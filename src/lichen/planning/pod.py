@@ -19,6 +19,7 @@ from lichen.planning.pod_restart import (
     main_began,
     restart_at,
     retry_at,
+    wait_for,
     wants_restart,
 )
 from lichen.planning.pod_status import status_report
@@ -104,14 +105,21 @@ def _plan_container(pod: Object, spec: Object, actual: PodActual, now: float) ->
     name = spec["name"]
     container = _find(actual, name)
     if container is not None and container.phase == "Running":
-        probes = actual.probes.get(name)
-        return [StopContainer(name, grace_of(pod))] if probes is not None and probes.alive is False else []
+        return _stop_what_is_ill(pod, name, actual)
     if container is not None and container.phase == "Exited" and not wants_restart(pod, spec, container):
         return []
-    at = max(retry_at(actual.failures.get(name)), restart_at(container) if container else 0.0)
+    failure = actual.failures.get(name)
+    at = max(retry_at(failure), restart_at(container) if container else 0.0)
     if now < at:
-        return [Wait(at)]
+        return [Wait(wait_for(failure, at, now))]
     return [StartContainer(name, attempts_before(pod, name, container))]
+
+
+def _stop_what_is_ill(pod: Object, name: str, actual: PodActual) -> list[PodStep]:
+    probes = actual.probes.get(name)
+    if probes is None or probes.alive is not False:
+        return []
+    return [StopContainer(name, grace_of(pod), f"failed {'startup' if probes.started is False else 'liveness'} probe")]
 
 
 def _stop_what_runs(pod: Object, actual: PodActual) -> list[PodStep]:

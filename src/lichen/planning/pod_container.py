@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 from lichen.model.data import Object
-from lichen.planning.pod_restart import is_init, is_sidecar, restart_at, status_of, wants_restart
+from lichen.planning.pod_restart import FRESH, is_init, is_sidecar, restart_at, status_of, wants_restart
 from lichen.planning.pod_steps import ContainerActual, Failure, PodActual
 from lichen.planning.times import rfc3339
-
-FRESH = 2.0
-"""Seconds for which a failed pull is shown as such before it is shown as waiting for the next try."""
 
 
 def container_status(

@@ -11,6 +11,9 @@ STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerSta
 GOOD_RUN = 600.0
 """A container that ran this long, seconds, is started again at once. One that never started (started_at 0) did not."""
 
+FRESH = 2.0
+"""Seconds for which a failed pull is shown as such before it is shown as waiting for the next try."""
+
 
 def container_specs(pod: Object) -> list[Object]:
     """All containers: init containers first, ephemeral ones last."""
@@ -78,6 +81,12 @@ def retry_at(failure: Failure | None) -> float:
         return 0.0
     base = 10.0 if "Image" in failure.reason else 2.0
     return failure.at + backoff(failure.count, base=base)
+
+
+def wait_for(failure: Failure | None, at: float, now: float) -> float:
+    """When to look again at what is tried again `at`: before that, if another word is shown of it by then."""
+    fresh = failure.at + FRESH if failure is not None and failure.reason == "ErrImagePull" else 0.0
+    return min(at, fresh) if now < fresh else at
 
 
 def status_of(pod: Object, name: str) -> Object:

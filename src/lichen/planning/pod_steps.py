@@ -94,10 +94,11 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Stop one container within `grace` seconds; why goes into its last state."""
+    """Stop one container within `grace` seconds. why: what was wrong with it, "" when the pod ends."""
 
     name: str
     grace: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Images:
         try:
             answer = await self._client.call(rpc.PULL_IMAGE, request, timeout=_PULL_TIMEOUT)
         except (rpc.Refused, rpc.Gone) as error:
-            raise Temporary(f"ErrImagePull: {name} is not on this node and cannot be pulled: {error.message}") from None
+            raise Temporary(f"{name} is not on this node and cannot be pulled: {error.message}") from None
         return answer.image_ref
 
     async def list(self) -> list[tuple[tuple[str, ...], int]]:
