@@ -149,6 +149,18 @@ async def test_stop_start_and_reboot_are_intent_and_show_as_tasks(cloud: TestClo
     assert (await shown(cloud, id))["status"] == "ACTIVE"
 
 
+async def test_what_the_admin_locks_its_owner_does_not_unlock(cloud: TestCloud, parts: Parts) -> None:
+    id = await a_server(cloud, parts)
+    await cloud.boots(id)
+    await cloud.project("boss", "admin")
+    action = f"{V}/servers/{id}/action"
+    await cloud.ok("POST", action, {"lock": None})
+    await cloud.ok("POST", action, {"lock": None}, who="boss")
+    assert (await cloud.call("POST", action, {"unlock": None})).status in (403, 409)
+    await cloud.ok("POST", action, {"unlock": None}, who="boss")
+    assert (await cloud.ok("GET", f"{V}/servers/{id}"))["server"]["locked"] is False
+
+
 async def test_a_guest_that_powered_itself_off_is_started_again(cloud: TestCloud, parts: Parts) -> None:
     id = await a_server(cloud, parts)
     await cloud.boots(id)

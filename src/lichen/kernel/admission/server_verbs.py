@@ -61,7 +61,8 @@ def _say_who(new: Object, old: Object, caller: Caller) -> None:
         new.pop("lockedBy", None)
         new.pop("lockedReason", None)
     elif old.get("locked"):
-        new["lockedBy"] = old.get("lockedBy", "owner")
+        raised = caller.is_admin and new.get("lockedBy") == "admin"
+        new["lockedBy"] = "admin" if raised else old.get("lockedBy", "owner")
     else:
         new["lockedBy"] = "admin" if caller.is_admin else "owner"
 

@@ -112,7 +112,8 @@ async def _lock(req: Request, server: Object, argument: Any) -> Reply:
     reason = argument.get("locked_reason") if isinstance(argument, dict) and req.since(2, 73) else None
     if reason is not None and (not isinstance(reason, str) or not 0 < len(reason) <= 255):
         raise BadRequest("Invalid input for field/attribute locked_reason: it is a text of 1 to 255 characters.")
-    await patch_spec(req, server, {"locked": True, "lockedReason": reason or ""})
+    by = {"lockedBy": "admin"} if req.caller.is_admin else {}
+    await patch_spec(req, server, {"locked": True, "lockedReason": reason or "", **by})
     return accepted()
 
 
