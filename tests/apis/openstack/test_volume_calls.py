@@ -123,8 +123,10 @@ async def test_who_has_a_volume_keeps_it(cloud: TestCloud):
     assert (view["status"], view["attachments"][0]["host_name"]) == ("in-use", "node-1")
     assert (await cloud.call("DELETE", f"{V}/volumes/{volume['id']}")).status == 400
     version = {"openstack-api-version": "volume 3.65"}
-    body = {"snapshot": {"volume_id": volume["id"]}}
+    body: dict[str, Any] = {"snapshot": {"volume_id": volume["id"], "force": False}}
     assert (await cloud.call("POST", f"{V}/snapshots", body, headers=version)).status == 400
+    del body["snapshot"]["force"]  # as the openstack command sends it, with --force and without
+    assert (await cloud.call("POST", f"{V}/snapshots", body, headers=version)).status == 202
 
 
 @pytest.mark.parametrize(

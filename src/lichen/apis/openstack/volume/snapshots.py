@@ -51,7 +51,9 @@ async def create_snapshot(req: Request) -> Reply:
     wanted = await req.json("snapshot", SnapshotCreate)
     volume = await find_volume(req, wanted.volume_id or "")
     status = volume_status(volume, await common.attachment_of(req, volume))
-    forced = req.since(3, 66) or str(wanted.force).lower() in ("true", "1")
+    # The openstack command knows that force is no more since 3.66, leaves it out, and asks with 3.65: whoever says
+    # nothing means what is so since 3.66.
+    forced = req.since(3, 66) or wanted.force is None or str(wanted.force).lower() in ("true", "1")
     if status not in (("available", "in-use") if forced else ("available",)):
         raise BadRequest(f"Invalid volume: it is {status}, and must be available (or in-use, with force).")
     spec: Object = {
