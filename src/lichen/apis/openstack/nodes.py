@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes as every service sees them: zone, readiness, when they were last heard of. Pure."""
+"""Nodes as every service sees them: zone, readiness, when they were last heard of."""
 
 from __future__ import annotations
 
+from lichen.apis.openstack.request import Request
+from lichen.kinds.builtin import LEASE, NODE
 from lichen.model.data import Object
-from lichen.model.meta import find_condition, labels_of
+from lichen.model.meta import find_condition, labels_of, name_of
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 DEFAULT_ZONE = "nova"
 """What OpenStack calls the zone of a host that has none."""
+NODE_LEASES = "kube-node-lease"
+
+
+async def nodes_and_leases(req: Request) -> list[tuple[Object, Object | None]]:
+    """All nodes by name, each with the Lease that it renews, if it has one."""
+    leases = {name_of(lease): lease for lease in (await req.state.list(LEASE, NODE_LEASES)).items}
+    nodes = sorted((await req.state.list(NODE)).items, key=name_of)
+    return [(node, leases.get(name_of(node))) for node in nodes]
 
 
 def zone_of(node: Object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lichen.apis.openstack import projects
 from lichen.apis.openstack.compute.server_views import Json
-from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
+from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, nodes_and_leases, zone_of
 from lichen.apis.openstack.paging import nova_links, page
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
@@ -20,7 +20,6 @@ from lichen.model.errors import BadRequest, NotFound
 from lichen.model.meta import annotations_of, name_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 
-NODE_LEASES = "kube-node-lease"
 DISABLED_REASON = "lichen.dev/disabled-reason"
 """Annotation of a Node: why an operator closed it to new workloads."""
 
@@ -50,7 +49,7 @@ async def hypervisor_statistics(req: Request) -> Reply:
 
 
 async def list_services(req: Request) -> Reply:
-    found = [_node_service(req, n, i + 1, lease) for i, (n, lease) in enumerate(await _nodes_and_leases(req))]
+    found = [_node_service(req, n, i + 1, lease) for i, (n, lease) in enumerate(await nodes_and_leases(req))]
     found += [_part_service(req, lease, len(found) + i + 1) for i, lease in enumerate(await _part_leases(req))]
     binary, host = req.arg("binary"), req.arg("host")
     kept = [s for s in found if binary in ("", s["binary"]) and host in ("", s["host"])]
@@ -65,7 +64,7 @@ async def update_service(req: Request, id: str) -> Reply:
         raise BadRequest("A service can be enabled or disabled, with a disabled_reason; nothing else can be changed.")
     if reason is not None and (status == "enabled" or not isinstance(reason, str) or not 0 < len(reason) <= 255):
         raise BadRequest("A disabled_reason is a text of 1 to 255 characters, and comes with status disabled.")
-    for index, (node, lease) in enumerate(await _nodes_and_leases(req)):
+    for index, (node, lease) in enumerate(await nodes_and_leases(req)):
         if uid_of(node) == id:
             patch = {
                 "spec": {"unschedulable": True if status == "disabled" else None},
@@ -85,7 +84,7 @@ async def list_zones(req: Request) -> Reply:
 async def list_zones_detail(req: Request) -> Reply:
     hosts: dict[str, Json] = {}
     usable: dict[str, bool] = {}
-    for node, lease in await _nodes_and_leases(req):
+    for node, lease in await nodes_and_leases(req):
         zone, ready = zone_of(node), is_ready(node)
         usable[zone] = usable.get(zone, False) or (ready and is_enabled(node))
         beat = heard_at(node, lease).replace(" ", "T") + ".000000"
@@ -229,11 +228,6 @@ async def _nodes(req: Request) -> list[Object]:
 
 async def _servers(req: Request) -> list[Object]:
     return (await req.state.list(Server.KIND)).items
-
-
-async def _nodes_and_leases(req: Request) -> list[tuple[Object, Object | None]]:
-    leases = {name_of(lease): lease for lease in (await req.state.list(LEASE, NODE_LEASES)).items}
-    return [(node, leases.get(name_of(node))) for node in await _nodes(req)]
 
 
 async def _part_leases(req: Request) -> list[Object]:

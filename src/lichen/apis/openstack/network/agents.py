@@ -7,12 +7,11 @@ import ipaddress
 
 from lichen.apis.openstack.network.common import see, visible
 from lichen.apis.openstack.network.filters import Json, listing
-from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
+from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, nodes_and_leases, zone_of
 from lichen.apis.openstack.projects import project_ids
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
 from lichen.apis.openstack.zones import usable_zones
-from lichen.kinds.builtin import LEASE, NODE
 from lichen.kinds.network.network import Network
 from lichen.kinds.network.port import Port
 from lichen.kinds.network.subnet import Subnet
@@ -20,7 +19,6 @@ from lichen.model.data import Object
 from lichen.model.errors import NotFound
 from lichen.model.meta import name_of, namespace_of, uid_of
 
-LEASES = "kube-node-lease"
 ATTRIBUTES = frozenset({"id", "agent_type", "binary", "host", "alive", "admin_state_up", "topic", "availability_zone"})
 
 
@@ -55,8 +53,7 @@ async def show_ip_availability(req: Request, id: str) -> Reply:
 
 
 async def _agents(req: Request) -> list[Json]:
-    leases = {name_of(lease): lease for lease in (await req.state.list(LEASE, LEASES)).items}
-    return [_agent(node, leases.get(name_of(node))) for node in (await req.state.list(NODE)).items]
+    return [_agent(node, lease) for node, lease in await nodes_and_leases(req)]
 
 
 def _agent(node: Object, lease: Object | None) -> Json:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, zone_of
+from lichen.apis.openstack.nodes import heard_at, is_enabled, is_ready, nodes_and_leases, zone_of
 from lichen.apis.openstack.projects import project_ids, quantity
 from lichen.apis.openstack.reply import Reply
 from lichen.apis.openstack.request import Request
@@ -39,7 +39,7 @@ EXTENSIONS = (
 
 
 async def list_services(req: Request) -> Reply:
-    services = [_service(node) for node in await _nodes(req)]
+    services = await _services(req)
     host, binary = req.arg("host"), req.arg("binary")
     kept = [s for s in services if host in ("", s["host"]) and binary in ("", s["binary"])]
     return Reply({"services": kept})
@@ -89,7 +89,7 @@ async def list_extensions(req: Request) -> Reply:
 
 
 async def list_hosts(req: Request) -> Reply:
-    rows = [(s, s["host"]) for s in [_service(node) for node in await _nodes(req)]]
+    rows = [(s, s["host"]) for s in await _services(req)]
     shown = [
         {
             "host_name": host,
@@ -105,7 +105,7 @@ async def list_hosts(req: Request) -> Reply:
 
 
 async def show_host(req: Request, id: str) -> Reply:
-    node = next((n for n in await _nodes(req) if _service(n)["host"] == id), None)
+    node = next((n for n, lease in await nodes_and_leases(req) if _service(n, lease)["host"] == id), None)
     if node is None:
         raise NotFound(f"Host {id} could not be found.")
     volumes = [v for v in (await req.state.list(Volume.KIND)).items if v["spec"].get("node") == name_of(node)]
@@ -130,14 +130,18 @@ async def _attachments(req: Request, *, detailed: bool) -> Reply:
     return Reply({"attachments": views if detailed else [{key: view[key] for key in short} for view in views]})
 
 
-def _service(node: Object) -> Json:
+async def _services(req: Request) -> list[Json]:
+    return [_service(node, lease) for node, lease in await nodes_and_leases(req)]
+
+
+def _service(node: Object, lease: Object | None) -> Json:
     return {
         "binary": "cinder-volume",
         "host": pool_of(name_of(node)).partition("#")[0],
         "zone": zone_of(node),
         "status": "enabled" if is_enabled(node) else "disabled",
         "state": "up" if is_ready(node) else "down",
-        "updated_at": heard_at(node).replace(" ", "T") + ".000000",
+        "updated_at": heard_at(node, lease).replace(" ", "T") + ".000000",
         "disabled_reason": None,
         "cluster": None,
         "backend_state": "up" if is_ready(node) else "down",
