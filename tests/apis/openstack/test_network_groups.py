@@ -102,6 +102,14 @@ async def test_rules_without_sense_are_refused(cloud: TestCloud) -> None:
         assert (await fault(cloud, "POST", "/security-group-rules", body))[:2] == expected, rule
 
 
+async def test_a_rule_that_is_there_already_is_named(cloud: TestCloud) -> None:
+    group = await a_group(cloud)
+    there = await a_rule(cloud, group, protocol="icmp")
+    body = {"security_group_rule": {"security_group_id": group["id"], "direction": "ingress", "protocol": "icmp"}}
+    refused = await fault(cloud, "POST", "/security-group-rules", body)
+    assert refused[2] == f"Security group rule already exists. Rule id is {there['id']}."
+
+
 async def test_ports_are_in_default_or_in_what_they_name(cloud: TestCloud) -> None:
     network = await a_network(cloud)
     await a_subnet(cloud, network)

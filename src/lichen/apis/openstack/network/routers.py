@@ -114,6 +114,10 @@ async def _add_subnet(req: Request, router: Object, subnet_id: str) -> Object:
             BadRequest(f"Bad router request: Subnet for router interface must have a gateway IP: {subnet_id}."),
             "BadRequest",
         )
+    for port in await _interfaces(req, router):
+        if any(fixed["subnetId"] == subnet_id for fixed in port["spec"].get("fixedIps") or ()):
+            said = f"Bad router request: Router already has a port on subnet {subnet_id}."
+            raise typed(BadRequest(said), "BadRequest")
     network = await see(req, Network.KIND, subnet["spec"]["networkId"])
     namespace = namespace_of(router)
     spec = {

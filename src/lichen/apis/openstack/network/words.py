@@ -40,7 +40,6 @@ _FAULTS = (
     ("overlaps with cidr", "BadRequest", 400),
     ("is not reachable from subnet", "ExternalGatewayForFloatingIPNotFound", 404),
     ("does not have fixed ip", "InvalidInput", 400),
-    ("Security group rule already exists", "SecurityGroupRuleExists", 409),
     ("is no IP protocol", "SecurityGroupRuleInvalidProtocol", 400),
     ("a range of ports has", "SecurityGroupInvalidPortRange", 400),
     ("an ICMP type and code", "SecurityGroupInvalidIcmpValue", 400),
@@ -97,7 +96,10 @@ def in_neutrons_words(error: ApiError) -> ApiError:
 
 
 def _invalid(causes: tuple[Cause, ...]) -> ApiError:
-    said = "; ".join(f"{_attribute(cause.field)}: {cause.message}" for cause in causes)
+    twice = next((cause for cause in causes if "rule already exists" in cause.message), None)
+    if twice is not None:  # where it is among the group's rules is nothing to who adds one
+        return typed(Conflict(twice.message), "SecurityGroupRuleExists")
+    said = "; ".join(f"{_attribute(cause.field)}: {cause.message.removesuffix('.')}" for cause in causes)
     fault, code = next(
         ((name, code) for words, name, code in _FAULTS if any(words in c.message for c in causes)),
         ("InvalidInput", 400),
