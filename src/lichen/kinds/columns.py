@@ -108,10 +108,19 @@ def _fields(kind: Kind) -> tuple[shapes.Field, ...]:
 def _declared(struct: shapes.StructType, part: str) -> list[Column]:
     declared = struct.cls.declared_fields  # type: ignore[attr-defined]
     return [
-        Column(info.column, path_cell(f"{part}.{field.encode_name}"), description=info.doc)
+        Column(info.column, path_cell(f"{part}.{field.encode_name}{_shown_of(field.type)}"), description=info.doc)
         for field in struct.fields
         if (info := declared.get(field.name)) is not None and info.column
     ]
+
+
+def _shown_of(type_: shapes.Type) -> str:
+    """Of a list of structs, the path of the one field that declares a column, too."""
+    if not isinstance(type_, shapes.ListType) or not isinstance(type_.item_type, shapes.StructType):
+        return ""
+    inner = type_.item_type
+    declared = inner.cls.declared_fields  # type: ignore[attr-defined]
+    return next((f".{f.encode_name}" for f in inner.fields if f.name in declared and declared[f.name].column), "")
 
 
 def columns_of_builtin(kind: Kind) -> tuple[Column, ...]:

@@ -133,6 +133,23 @@ def _hosts(obj: Object, now: float) -> str:
     return _shortened(hosts, "*")
 
 
+def _target(obj: Object, now: float) -> str:
+    target = (obj.get("spec") or {}).get("scaleTargetRef") or {}
+    return f"{target.get('kind', '')}/{target.get('name', '')}"
+
+
+def _targets(obj: Object, now: float) -> str:
+    """`cpu: <unknown>/50%`: what an autoscaler aims at; nothing measures for it yet."""
+    aims = []
+    for metric in (obj.get("spec") or {}).get("metrics") or ():
+        held = metric.get(metric.get("type", "")[:1].lower() + metric.get("type", "")[1:]) or {}
+        target, name = held.get("target") or {}, held.get("name") or (held.get("metric") or {}).get("name", "")
+        percent = target.get("averageUtilization")
+        wanted = f"{percent}%" if percent is not None else target.get("averageValue") or target.get("value") or ""
+        aims.append(f"{name}: <unknown>/{wanted}")
+    return ", ".join(aims) or "<none>"
+
+
 def _approved(obj: Object, now: float) -> str:
     status = obj.get("status") or {}
     types = [c.get("type") for c in status.get("conditions") or ()]
@@ -211,6 +228,12 @@ PRINTERS: dict[tuple[str, str], tuple[Column, ...]] = {
         _text("Max Unavailable", "spec.maxUnavailable", empty="N/A"),
         Column("Allowed Disruptions", path_cell("status.disruptionsAllowed"), type="integer"),
         AGE,
+    ),
+    ("autoscaling", "horizontalpodautoscalers"): (
+        NAME, Column("Reference", _target), Column("Targets", _targets),
+        Column("MinPods", lambda obj, now: str((obj.get("spec") or {}).get("minReplicas") or "<unset>")),
+        Column("MaxPods", path_cell("spec.maxReplicas"), type="integer"),
+        Column("Replicas", lambda obj, now: (obj.get("status") or {}).get("currentReplicas", 0), type="integer"), AGE,
     ),
     ("networking.k8s.io", "ipaddresses"): (NAME, _text("ParentRef", "spec.parentRef.name"), AGE),
     ("networking.k8s.io", "networkpolicies"): (

@@ -5,6 +5,8 @@ import pytest
 import yaml
 
 from lichen.apis.kubernetes.status import status_of
+from lichen.kinds.catalog import columns_of
+from lichen.kinds.network.port import Port
 from lichen.model.errors import Expired
 from tests.apis.kubernetes.conftest import Cloud
 from tests.apis.kubernetes.objects import a_config_map, a_flavor, a_pod, a_server
@@ -88,6 +90,26 @@ async def test_lichens_own_kinds_are_shown_with_their_columns(cloud: Cloud, kube
     assert head.split()[:3] == ["NAME", "FLAVOR", "IMAGE"]
     assert row.split()[:2] == ["web", "small"]
     assert "Flavor:" in await kubectl.ok("describe", "server", "web")
+
+
+def test_a_port_is_shown_with_its_addresses() -> None:
+    addresses = [{"subnet": "s", "ipAddress": "10.0.0.5"}, {"subnet": "s", "ipAddress": "10.0.0.6"}]
+    columns = columns_of(Port.KIND)
+    port = {"metadata": {"name": "p"}, "spec": {"fixedIps": addresses}}
+    assert next(c.cell(port, 0.0) for c in columns if c.name == "Addresses") == "10.0.0.5,10.0.0.6"
+
+
+async def test_an_autoscaler_is_shown_with_what_it_aims_at(cloud: Cloud, kubectl: Kubectl) -> None:
+    aim = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    await cloud.apply({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5, "metrics": [aim]},
+    })  # fmt: skip
+    head, row = (await kubectl.ok("get", "hpa")).splitlines()
+    assert head.split() == ["NAME", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE"]
+    assert row.split()[:-1] == ["web", "Deployment/web", "cpu:", "<unknown>/50%", "1", "5", "0"]
 
 
 async def test_long_lists_come_in_chunks(cloud: Cloud, kubectl: Kubectl) -> None:

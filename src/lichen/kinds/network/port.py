@@ -11,7 +11,7 @@ class FixedIP(Data):
 
     subnet: str = field("Subnet, in the network's namespace.", default="", to="Subnet")
     subnet_id: str = field("Id of that subnet.", default="", openstack="subnet_id")
-    ip_address: str = field("Address.", default="", openstack="ip_address")
+    ip_address: str = field("Address.", default="", column="Address", openstack="ip_address")
 
 
 class AddressPair(Data):
@@ -68,7 +68,10 @@ class Port(Resource):
             "MAC address; made if empty.", default="", column="MAC", openstack="mac_address", selectable=True
         )
         fixed_ips: list[FixedIP] = field(
-            "Addresses; one of the first subnet if empty.", default_factory=list, openstack="fixed_ips"
+            "Addresses; one of the first subnet if empty.",
+            default_factory=list,
+            column="Addresses",
+            openstack="fixed_ips",
         )
         device_owner: str = field(
             "What it belongs to: compute:nova, pod, network:dhcp…",
@@ -116,7 +119,6 @@ class Port(Resource):
 
     class Status(Data):
         phase: str = field("ACTIVE, DOWN or BUILD.", default="", column="Status", openstack="status")
-        addresses: list[str] = field("Its addresses, for reading.", default_factory=list, column="Addresses")
         conditions: list[Condition] = field("Observations.", default_factory=list)
 
     spec: Spec = field("What is wanted.")
