@@ -34,6 +34,11 @@ class PodEvents:
         said = f"{probe} probe failed: {words}"
         self._recorder.note(pod, "Unhealthy", said, warning=True, story=f"{container} {probe}")
 
+    def hook_failed(self, pod: Object, container: str, hook: str, words: str) -> None:
+        """hook: PostStart or PreStop."""
+        said = f"{hook} hook of container {container} failed: {words}"
+        self._recorder.note(pod, f"Failed{hook}Hook", said, warning=True, story=container)
+
     def failed(self, pod: Object, container: str, reason: str, message: str) -> None:
         """container: "" for the sandbox."""
         if reason == "ErrImagePull":

@@ -105,7 +105,8 @@ class PodMaking:
         with self._trying(pod, "", stage, plan.StartSandbox):
             await driver.start_sandbox(self._sandbox(pod))
 
-    async def start_container(self, pod: Object, driver: PodDriver, step: plan.StartContainer) -> None:
+    async def start_container(self, pod: Object, driver: PodDriver, step: plan.StartContainer) -> bool:
+        """Whether it runs; why it does not is remembered."""
         spec = next(c for c in container_specs(pod) if c["name"] == step.name)
         stage = _Stage("ErrImagePull")
         with self._trying(pod, step.name, stage, plan.StartContainer):
@@ -123,6 +124,8 @@ class PodMaking:
             await driver.remove_container(uid_of(pod), step.name)
             await driver.start_container(self._sandbox(pod), container, attempt=step.attempt)
             self._events.started(pod, step.name)
+            return True
+        return False
 
     def _sandbox(self, pod: Object) -> PodSpec:
         port = self.port(uid_of(pod))

@@ -12,6 +12,7 @@ from typing import cast
 
 from lichen.agent.counting import counted
 from lichen.agent.failures import Failures, Place
+from lichen.agent.hooks import Hooks
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_making import PodMaking, needs_port, runtime_of
@@ -32,7 +33,7 @@ from lichen.drivers.base import (
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.errors import Forbidden, LichenError, NotFound, Permanent, Temporary
-from lichen.model.meta import name_of, namespace_of, revision_of, uid_of
+from lichen.model.meta import is_deleting, name_of, namespace_of, revision_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
 from lichen.model.state import Preconditions, State
 from lichen.model.tracing import follow
@@ -82,6 +83,7 @@ class Pods:
         self._uids: dict[Key, tuple[str, str]] = {}
         self._written: dict[Key, Object] = {}
         self._wakes: dict[str, set[asyncio.Event]] = {}
+        self._hooks = Hooks(self._events, clock, self._reach, self._leaves)
         self._prober = Prober(clock, self.pod_changed, self._reach, self._events.unhealthy)
 
     async def start(self) -> None:
@@ -159,6 +161,14 @@ class Pods:
     def is_mine(self, pod: Object) -> bool:
         """Whether the pod is bound to this node."""
         return (pod["spec"].get("nodeName") or "") == self._node
+
+    async def _leaves(self, pod: Object) -> None:
+        """Returns when the pod is deleted or gone."""
+        event = asyncio.Event()
+        with self.waking(uid_of(pod), event):
+            while (held := self.by_uid(uid_of(pod))) is not None and not is_deleting(held):
+                await event.wait()
+                event.clear()
 
     async def _reach(self, pod: Object, port: int, data: bytes) -> bytes:
         """Speak to a port of the pod from this node: through its network's engine, or directly if it is the host's."""
@@ -253,10 +263,10 @@ class Pods:
             await asyncio.gather(*(self._stop(driver, pod, stop) for stop in stops))
         return pod
 
-    @staticmethod
-    async def _stop(driver: PodDriver, pod: Object, step: plan.StopContainer) -> None:
+    async def _stop(self, driver: PodDriver, pod: Object, step: plan.StopContainer) -> None:
         with counted("pod", pod, step):
-            await driver.stop_container(uid_of(pod), step.name, grace=step.grace)
+            grace = await self._hooks.before_end(pod, driver, step.name, step.grace)
+            await driver.stop_container(uid_of(pod), step.name, grace=grace)
 
     async def _step(self, key: Key, pod: Object, step: plan.PodStep) -> Object:
         """Carry out one step; the pod as it is then."""
@@ -269,7 +279,8 @@ class Pods:
             case plan.StartSandbox() if driver is not None:
                 await self.making.start_sandbox(pod, driver)
             case plan.StartContainer() if driver is not None:
-                await self.making.start_container(pod, driver, step)
+                if await self.making.start_container(pod, driver, step):
+                    await self._hooks.after_start(pod, driver, step.name)
             case plan.RemoveSandbox() if driver is not None:
                 await driver.remove_sandbox(uid, grace=step.grace)
                 await self.unplug(uid)

@@ -145,21 +145,22 @@ class Prober:
 
     async def _ask(self, pod: Object, driver: PodDriver, name: str, probe: Object) -> tuple[bool, str]:
         if "exec" in probe:
-            return await _exec(driver, uid_of(pod), name, tuple(probe["exec"].get("command") or ()))
+            return await run_command(driver, uid_of(pod), name, tuple(probe["exec"].get("command") or ()))
         action = "httpGet" if "httpGet" in probe else "tcpSocket" if "tcpSocket" in probe else "grpc"
         if action == "grpc":
             return False, "grpc probes are not possible on this node yet"
-        port = _port(pod, name, probe[action].get("port"))
+        port = port_of(pod, name, probe[action].get("port"))
         if action == "tcpSocket":
             await self._reach(pod, port, b"")
             return True, ""
-        answer = await self._reach(pod, port, _request(probe["httpGet"]))
+        answer = await self._reach(pod, port, http_request(probe["httpGet"]))
         code = _status_code(answer)
         words = f"HTTP probe failed with statuscode: {code}" if code else "what answers speaks no HTTP"
         return 200 <= code < 400, words
 
 
-async def _exec(driver: PodDriver, uid: str, name: str, command: tuple[str, ...]) -> tuple[bool, str]:
+async def run_command(driver: PodDriver, uid: str, name: str, command: tuple[str, ...]) -> tuple[bool, str]:
+    """Run a command in a container: whether it ended well, and how. One that is no longer waited for is ended."""
     run = await driver.exec(uid, name, command, tty=False, stdin=False)
     output = b""
     try:
@@ -194,7 +195,7 @@ def _initial(spec: Object) -> Probes:
     )
 
 
-def _port(pod: Object, name: str, port: int | str | None) -> int:
+def port_of(pod: Object, name: str, port: int | str | None) -> int:
     if isinstance(port, int):
         return port
     for spec in container_specs(pod):
@@ -213,7 +214,7 @@ def _status_code(answer: bytes) -> int:
     return int(found[1]) if found else 0
 
 
-def _request(action: Object) -> bytes:
+def http_request(action: Object) -> bytes:
     headers = {h["name"]: h["value"] for h in action.get("httpHeaders") or []}
     lines = [f"GET {action.get('path') or '/'} HTTP/1.1"]
     lines += [f"{key}: {value}" for key, value in ({"Host": "localhost", "Connection": "close"} | headers).items()]
