@@ -64,3 +64,11 @@ async def test_an_image_that_cannot_be_had_is_told_in_kubernetes_words(world: Wo
     await run_pod(world, a_pod("lost", {"name": "main", "image": "missing.lichen.dev/x"}), "Pending")
     event = (await told(world, lambda found: "Failed" in found))["Failed"]
     assert event["message"].startswith('Failed to pull image "missing.lichen.dev/x": ')
+
+
+async def test_a_volume_that_is_not_there_is_told(world: World):
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "missing"}}
+    await run_pod(world, a_pod("lost", volumes=[volume]), "Pending")
+    event = (await told(world, lambda found: "FailedMount" in found))["FailedMount"]
+    assert event["type"] == "Warning"
+    assert "missing" in event["message"]

@@ -9,6 +9,7 @@ from lichen.planning.pod_restart import container_specs
 from lichen.runtime.events import Recorder
 
 _SANDBOX = "FailedCreatePodSandBox"
+_MOUNT = "FailedMount: "
 
 
 class PodEvents:
@@ -52,19 +53,23 @@ class PodEvents:
             self._recorder.note(pod, _SANDBOX, f"Failed to create pod sandbox: {message}", warning=True, story="")
 
     def reported(self, pod: Object, status: Object) -> None:
-        """Of a report, what a person should hear of: a container that is held back."""
+        """Of a report, what a person should hear of: a container that is held back, a volume that is not there."""
         before = _waiting(pod.get("status") or {})
-        for name, reason in _waiting(status).items():
-            if reason == "CrashLoopBackOff" != before.get(name):
+        for name, waiting in _waiting(status).items():
+            reason, held = waiting.get("reason"), before.get(name) or {}
+            if reason == "CrashLoopBackOff" != held.get("reason"):
                 said = f"Back-off restarting failed container {name} in pod {name_of(pod)}"
                 self._recorder.note(pod, "BackOff", said, warning=True)
+            message = waiting.get("message", "")
+            if message.startswith(_MOUNT) and message != held.get("message"):
+                self._recorder.note(pod, "FailedMount", message.removeprefix(_MOUNT), warning=True, story="")
 
 
 def _image(pod: Object, container: str) -> str:
     return next((str(spec.get("image", "")) for spec in container_specs(pod) if spec["name"] == container), "")
 
 
-def _waiting(status: Object) -> dict[str, str]:
-    """Why containers wait, by their names."""
+def _waiting(status: Object) -> dict[str, Object]:
+    """How containers wait that do, by their names."""
     held = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    return {c["name"]: ((c.get("state") or {}).get("waiting") or {}).get("reason", "") for c in held}
+    return {c["name"]: (c.get("state") or {}).get("waiting") or {} for c in held}
