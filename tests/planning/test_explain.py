@@ -302,6 +302,33 @@ def test_a_job_at_work_has_nothing_wrong_and_one_that_failed_says_why():
     assert told(a("Job", "j", failed))[0] == "job demo/j has failed: Job has reached the specified backoff limit"
 
 
+def a_service(**spec: Any) -> dict[str, Any]:
+    service = a("Service", "front", spec={"selector": {"app": "shop"}, **spec})
+    return service | {"apiVersion": "v1"}
+
+
+def test_a_service_without_pods_names_the_labels_that_none_has():
+    assert told(a_service(), a_pod()) == [
+        "service demo/front has no pod behind it: none has the labels app=shop",
+        "kubectl -n demo get pods --show-labels",
+    ]
+
+
+def test_a_service_whose_pods_are_not_ready_leads_on_to_one():
+    container = {"name": "c", "state": {"running": {}}, "ready": False}
+    pod = a_pod(unready("", ""), container=container, phase="Running")
+    pod["metadata"]["labels"] = {"app": "shop"}
+    assert told(a_service(), pod)[0] == "service demo/front has no pod behind it that is ready"
+
+
+def test_what_nothing_acts_on_is_not_said_to_be_well():
+    service = a_service(selector=None, type="LoadBalancer")
+    assert told(service)[0].startswith("service demo/front is there, but nothing makes a load balancer")
+    scaler = a("HorizontalPodAutoscaler", "h") | {"apiVersion": "autoscaling/v2"}
+    assert told(scaler)[0].endswith("is kept, but nothing acts on a HorizontalPodAutoscaler yet: replicas stay as "
+                                    "they are set")  # fmt: skip
+
+
 # --- leaving, and the rest --------------------------------------------------------------------------------------------
 
 

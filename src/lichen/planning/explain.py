@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lichen.kinds.idle import idle_words
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, is_deleting, name_of, namespace_of
 from lichen.model.names import NODE_FINALIZER, STALLED
@@ -28,12 +29,13 @@ from lichen.planning.claims import PROTECTION
 from lichen.planning.copies import pending_copy
 from lichen.planning.explain_guests import of_image, of_network, of_node, of_port, of_server, of_volume
 from lichen.planning.explain_pods import of_claim, of_pod, of_workload, user_of
+from lichen.planning.explain_services import of_service
 
 KINDS: dict[str, Callable[[Object, World], Cause | None]] = {
     "Server": of_server, "Image": of_image, "Port": of_port, "Network": of_network, "Volume": of_volume,
     "VolumeSnapshot": of_volume, "Node": of_node, "Pod": of_pod, "PersistentVolumeClaim": of_claim,
     "Deployment": of_workload, "ReplicaSet": of_workload, "StatefulSet": of_workload, "DaemonSet": of_workload,
-    "Job": of_workload, "CronJob": of_workload,
+    "Job": of_workload, "CronJob": of_workload, "Service": of_service,
 }  # fmt: skip
 PHASES = {
     "Server": ("Pending", "Building", "Error"), "Volume": ("Pending", "Creating", "Error"),
@@ -143,6 +145,8 @@ def _finalizers(obj: Object) -> list[str]:
 
 def _of_any(obj: Object, world: World) -> Cause | None:
     """Of a kind that is not known here: what its conditions, its fault and its events say."""
+    if words := idle_words(obj):
+        return Cause(f"is kept, but {words}", mend=kubectl("describe", obj))
     status = obj.get("status") or {}
     fault = one_line(status.get("fault") or "")
     for type_ in TELLING:
