@@ -60,6 +60,11 @@ def test_a_name_comes_before_an_id_and_an_id_before_what_the_user_wrote():
     assert [choose([one, two], name) for name in "abcd"] == [[one], [two], [two], []]
 
 
+def test_a_thing_goes_by_its_name_as_an_explanation_writes_it():
+    mine, other = ({"metadata": {"name": "web", "namespace": space}} for space in ("demo", "shop"))
+    assert choose([mine, other], "shop/web") == [other]
+
+
 def test_the_chain_is_indented_and_the_command_comes_last():
     lines = [Line(0, "a is ill"), Line(1, "b is ill"), Line(2, "c is ill", "mend c")]
     assert list(printed(lines)) == ["a is ill", "→ b is ill", "  → c is ill", "mend: mend c"]

@@ -87,7 +87,8 @@ def the_one(found: Iterable[Object], kind: Kind, name: str, namespace: str) -> O
 
 
 def _handles(obj: Object) -> tuple[Any, ...]:
-    return (name_of(obj),)
+    """Its name, alone or as an explanation writes it."""
+    return (name_of(obj), f"{namespace_of(obj)}/{name_of(obj)}")
 
 
 def _ids(obj: Object) -> tuple[Any, ...]:
