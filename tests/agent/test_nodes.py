@@ -14,6 +14,7 @@ from lichen.drivers.fake import FakeMachine
 from lichen.kinds.builtin import LEASE, NODE
 from lichen.kinds.compute.server import Server
 from lichen.kinds.network.port import Port
+from lichen.model.data import Object
 from lichen.model.errors import Temporary
 from lichen.runtime.clock import ManualClock, SystemClock, settle
 from lichen.store.memory import MemoryStore
@@ -46,6 +47,16 @@ def test_a_nodes_status_says_what_it_has():
     }  # fmt: skip
 
 
+def test_a_nodes_conditions_say_when_they_were_looked_at_to_within_minutes():
+    def beats(status: Object) -> set[str]:
+        return {c["lastHeartbeatTime"] for c in status["conditions"]}
+
+    first = node_status(FACTS, {}, 60)
+    assert beats(first) == {"1970-01-01T00:01:00Z"}
+    assert node_status(FACTS, first, 359) == first
+    assert beats(node_status(FACTS, first, 360)) == {"1970-01-01T00:06:00Z"}
+
+
 @pytest.mark.parametrize(("millis", "text"), [(4000, "4"), (1500, "1500m")])
 def test_cpu_is_written_as_kubernetes_does(millis: int, text: str):
     assert Capacity(millis, 0, 0).quantities()["cpu"] == text
@@ -60,7 +71,7 @@ def test_this_machine_has_facts(tmp_path: Path):
 async def test_registering_again_takes_over_the_node():
     store = MemoryStore()
     first = await NodeKeeper(store, FACTS).register(1000)
-    second = await NodeKeeper(store, FACTS).register(2000)
+    second = await NodeKeeper(store, FACTS).register(1100)
     assert second["metadata"]["uid"] == first["metadata"]["uid"]
     assert second["status"]["conditions"] == first["status"]["conditions"]
 

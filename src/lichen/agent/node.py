@@ -12,15 +12,17 @@ from pathlib import Path
 from lichen.kinds.builtin import LEASE, NODE
 from lichen.model.data import Object
 from lichen.model.errors import AlreadyExists, NotFound
-from lichen.model.meta import owner_reference, with_condition
+from lichen.model.meta import find_condition, owner_reference, with_condition
 from lichen.model.names import POOL, STALLED
 from lichen.model.state import State
-from lichen.planning.times import rfc3339, rfc3339_micro
+from lichen.planning.times import rfc3339, rfc3339_micro, seconds_of
 
 ACCELERATOR = "compute.lichen.dev/accelerator"
 """Annotation and label of a Node: kvm, tcg or fake."""
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
+BEAT_SECONDS = 300.0
+"""After these a node's conditions say anew when they were looked at."""
 MOST_FAILING = 3
 """What fails that is named; the rest is counted."""
 VERSION = "v1.36.0-lichen"
@@ -59,6 +61,7 @@ class NodeFacts:
     kernel: str = ""
     os_image: str = ""
     machine_id: str = ""
+    boot_id: str = ""
 
 
 def facts_of_this_machine(name: str, data: Path, addresses: tuple[str, ...], **more: object) -> NodeFacts:
@@ -71,6 +74,7 @@ def facts_of_this_machine(name: str, data: Path, addresses: tuple[str, ...], **m
         "kernel": platform.release(),
         "os_image": _os_image(),
         "machine_id": _read("/etc/machine-id"),
+        "boot_id": _read("/proc/sys/kernel/random/boot_id"),
     }
     return NodeFacts(name=name, addresses=addresses, **(found | more))  # type: ignore[arg-type]
 
@@ -157,13 +161,14 @@ def node_status(
     """The status of a node that is heard."""
     stamp = rfc3339(now)
     conditions: list[Object] = list(held.get("conditions") or [])
+    beat = _beat(held, now)
     for type_, truth, reason, message in (
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has sufficient memory available"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "the node has no disk pressure"),
         ("PIDPressure", "False", "KubeletHasSufficientPID", "the node has sufficient PID available"),
         ("Ready", "True", "KubeletReady", "the node agent is posting ready status"),
     ):
-        new = {"type": type_, "status": truth, "reason": reason, "message": message}
+        new = {"type": type_, "status": truth, "reason": reason, "message": message, "lastHeartbeatTime": beat}
         conditions = with_condition(conditions, new, stamp)
     conditions = _with_failing(conditions, failing, stamp)
     quantities = facts.capacity.quantities()
@@ -177,7 +182,7 @@ def node_status(
         "nodeInfo": {
             "machineID": facts.machine_id,
             "systemUUID": facts.machine_id,
-            "bootID": "",
+            "bootID": facts.boot_id,
             "kernelVersion": facts.kernel,
             "osImage": facts.os_image,
             "containerRuntimeVersion": facts.engine,
@@ -190,6 +195,12 @@ def node_status(
     if images is not None:
         status["images"] = [{"names": list(names), "sizeBytes": size} for names, size in images]
     return status
+
+
+def _beat(held: Object, now: float) -> str:
+    """When the conditions were last looked at, to within a few minutes: the Lease says it to within seconds."""
+    known = (find_condition({"status": held}, "Ready") or {}).get("lastHeartbeatTime") or ""
+    return known if known and now - seconds_of(known) < BEAT_SECONDS else rfc3339(now)
 
 
 def _with_failing(conditions: list[Object], failing: Collection[str], stamp: str) -> list[Object]:
