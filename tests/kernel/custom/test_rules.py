@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from lichen.kernel.cel import budget
 from lichen.kernel.cel.language import Failure, Language
+from lichen.kernel.custom.rules import compile_rules, judge, nothing
 from lichen.kernel.session import Session
 from lichen.kinds.builtin import CRD
+from lichen.kinds.faults import Faults
 from lichen.model.errors import Invalid
 from tests.kernel.custom.crontab import CRONTAB, GROUP, a_version, define
 from tests.kernel.helpers import a_kernel
@@ -130,6 +133,36 @@ async def test_a_long_text_that_is_nearly_a_duration_is_judged_at_once(session: 
     await ruled(session, {"a": {"type": "string", "format": "duration"}}, {"rule": "self.a > duration('1s')"})
     async with asyncio.timeout(5):
         assert "spec" in await refusal(session, a=text)
+
+
+async def test_a_rule_that_costs_too_much_refuses_the_write_and_ends_the_judging(session: Session) -> None:
+    numbers: Object = {"l": {"type": "array", "items": {"type": "integer"}}}
+    await ruled(session, numbers, {"rule": "self.l.all(x, self.l.indexOf(x) >= 0)"}, {"rule": "self.l.size() < 3"})
+    said = await refusal(session, l=list(range(9_000)))
+    assert said.endswith(
+        """spec: Invalid value: "object": 'operation cancelled: actual cost limit exceeded': no further validation """
+        "rules will be run due to call cost exceeds limit for rule: self.l.all(x, self.l.indexOf(x) >= 0)"
+    )
+    assert "failed rule: self.l.size() < 3" in await refusal(session, l=[1, 2, 3])
+
+
+async def test_rules_of_many_items_share_one_budget(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "MOST_ALTOGETHER", 1_000)
+    item = {"type": "string", "x-kubernetes-validations": [{"rule": "self.matches('^[a-z]+$')"}]}
+    await ruled(session, {"l": {"type": "array", "items": item}})
+    said = await refusal(session, l=["a" * 1_000] * 100)
+    assert said.count("spec.l[") == 1, "the first for which nothing is left ends the judging"
+    assert "validation failed due to running out of cost budget, no further validation rules will be run" in said
+
+
+def test_a_kept_rule_that_no_longer_compiles_lets_nothing_pass() -> None:
+    kept = compile_rules({"type": "object", "x-kubernetes-validations": [{"rule": "[" * 30 + "self" + "]" * 30}]})
+    faults = Faults()
+    assert kept is not None
+    judge(kept, {"a": 1}, nothing(), faults)
+    assert [cause.message for cause in faults] == [
+        'Invalid value: "object": rule compile error: compilation failed: the expression is nested too deeply'
+    ]
 
 
 LANGUAGE = Language(("self",))

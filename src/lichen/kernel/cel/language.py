@@ -5,8 +5,8 @@
     rule = language.compile("object.spec.replicas > 1")          # Mistake
     rule.value(language.bind({"object": obj, "oldObject": None}))  # Failure
 
-What an expression may cost is bounded by the library: 10,000 steps of `all`, `map` and their like, all in all; what it
-may in functions of ours, by `budget`. A pass over a small object takes some ten microseconds; `apart` takes large ones,
+What an evaluation may cost is bounded by `budget`, and by the library: 10,000 steps of `all`, `map` and their like. A
+pass over a small object takes some ten microseconds; `apart` takes large ones,
 and rules that were seen to take their time (`Pace`), off the event loop, which the library's evaluation does not hold
 up.
 """
@@ -49,6 +49,10 @@ class Failure(LichenError):
     """An expression that has no value for what it was given."""
 
 
+class TooCostly(Failure):
+    """It was broken off: it costs more than an expression may."""
+
+
 class Program:
     """A compiled expression. returns: its type as far as it is known: BOOL, STRING, DYN…"""
 
@@ -58,16 +62,21 @@ class Program:
         self._compiled = compiled
 
     def value(self, bound: Any) -> Any:
-        """As plain Python. Failure."""
-        budget.begin()
+        """As plain Python. Failure; TooCostly: it, or all of `budget.altogether`."""
+        if not budget.begin():
+            raise TooCostly(budget.OUT)
         try:
             found = self._compiled.eval(bound)
+            if budget.is_exceeded():
+                raise TooCostly(budget.EXCEEDED)
             plain_value = found.plain_value()
             if found.type().name() == "ERROR":
-                raise Failure(_runtime_words(str(plain_value)))
+                raise _failure(str(plain_value))
             return plain_value
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-            raise Failure(_runtime_words(str(error))) from None
+            raise _failure(str(error)) from None
+        finally:
+            budget.end()
 
 
 class Language:
@@ -77,6 +86,7 @@ class Language:
         self._variables = tuple(variables)
         self._may = may
         self._made: Any = None
+        self._counted: frozenset[str] = frozenset()
         self._programs: dict[str, Program] = {}
 
     def compile(self, expression: str) -> Program:
@@ -87,7 +97,7 @@ class Language:
         if len(expression) > MAX_EXPRESSION:
             raise Mistake(f"an expression may have {MAX_EXPRESSION} characters")
         try:
-            compiled = self._environment.compile(plain(expression))
+            compiled = self._metered(self._environment.compile(plain(expression)))
         except (RuntimeError, ValueError, TypeError) as error:
             raise Mistake(_compile_words(str(error))) from None
         if len(self._programs) >= 4096:
@@ -95,35 +105,44 @@ class Language:
         program = self._programs[expression] = Program(expression, compiled)
         return program
 
+    def _metered(self, compiled: Any) -> Any:
+        from lichen.kernel.cel.metering import TOO_DEEP, metered
+
+        try:
+            return self._environment.deserialize(metered(compiled.serialize(), self._counted))
+        except RuntimeError:
+            raise ValueError(TOO_DEEP) from None  # the library's own words are of parsing
+
     def bind(self, values: dict[str, Any]) -> Any:
         """Values for all variables, for any number of programs. Failure: one of them cannot be represented."""
         try:
             return self._environment.Activation({name: values.get(name) for name in self._variables})
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-            raise Failure(_runtime_words(str(error))) from None
+            raise _failure(str(error)) from None
 
     @property
     def _environment(self) -> Any:
         if self._made is None:
-            self._made = _environment(self._variables, self._may)
+            self._made, self._counted = _environment(self._variables, self._may)
         return self._made
 
 
-def _environment(variables: tuple[str, ...], may: Any) -> Any:
+def _environment(variables: tuple[str, ...], may: Any) -> tuple[Any, frozenset[str]]:
     from cel_expr_python import cel
     from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
 
     from lichen.kernel.cel.library import functions
 
+    declared, counted = functions(cel, may)
     extensions = [
         ext_optional.ExtOptional(),
         ext_strings.ExtStrings(),
         ext_bindings.ExtBindings(),
         ext_encoders.ExtEncoders(),
         ext_math.ExtMath(),
-        cel.CelExtension("kubernetes", functions(cel, may)),
+        cel.CelExtension("kubernetes", declared),
     ]
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions)
+    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN), extensions=extensions), counted
 
 
 def representable(value: Any) -> Any:
@@ -206,13 +225,18 @@ def _compile_words(text: str) -> str:
     return "compilation failed: " + _TAIL.sub("", _CODE.sub("", text))
 
 
+def _failure(text: str) -> Failure:
+    words = _runtime_words(text)
+    return TooCostly(words) if words == budget.EXCEEDED else Failure(words)
+
+
 def _runtime_words(text: str) -> str:
     text = _TAIL.sub("", _CODE.sub("", text))
     missing = _NO_KEY.search(text)
     if missing:
         return f"no such key: {missing[1]}"
     if text.startswith("No matching overloads found"):
-        return f"no such overload: {text.partition(' : ')[2]}"
+        return f"no such overload: {text.partition(' : ')[2].replace('@', '')}"
     if text == "Iteration budget exceeded":
         return budget.EXCEEDED
     return text

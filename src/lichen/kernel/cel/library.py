@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lichen.kernel.cel.budget import counted
+from lichen.kernel.cel.costly import add_costly, pattern_of, searched
 from lichen.kernel.cel.formats import add_formats
-from lichen.kernel.patterns import Pattern, compiled_pattern
+from lichen.kernel.cel.metering import add_meters
 from lichen.model.caller import account_user
 from lichen.model.quantity import parse
 
@@ -23,23 +24,27 @@ May = Callable[[dict[str, Any]], str | None]
 _VERSION = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 
 
-def functions(cel: Any, may: May | None) -> list[Any]:
-    """Their declarations, for an environment of `cel`."""
+def functions(cel: Any, may: May | None) -> tuple[list[Any], frozenset[str]]:
+    """Their declarations, for an environment of `cel`, and the names of those that count what they cost."""
     dyn, text, number, flag = cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.BOOL
     values = cel.Type.LIST
     made: dict[str, list[Any]] = {}
 
-    def add(name: str, parameters: list[Any], returns: Any, impl: Callable[..., Any], *, member: bool = True) -> None:
+    def declare(name: str, parameters: list[Any], returns: Any, impl: Callable[..., Any], member: bool) -> None:
         overloads = made.setdefault(name, [])
-        overloads.append(
-            cel.Overload(
-                id=f"lichen_{name}_{len(overloads)}",
-                return_type=returns,
-                parameters=parameters,
-                is_member=member,
-                impl=counted(impl),
-            )
-        )
+        id_ = f"lichen_{name}_{len(overloads)}"
+        overloads.append(cel.Overload(id=id_, return_type=returns, parameters=parameters, is_member=member, impl=impl))
+
+    def add(
+        name: str,
+        parameters: list[Any],
+        returns: Any,
+        impl: Callable[..., Any],
+        *,
+        member: bool = True,
+        price: Callable[..., int] | None = None,
+    ) -> None:
+        declare(name, parameters, returns, counted(impl, price), member)
 
     add("made", [text, dyn], dyn, _made, member=False)
     add("jsonpatch.escapeKey", [text], text, lambda key: key.replace("~", "~0").replace("/", "~1"), member=False)
@@ -61,9 +66,21 @@ def functions(cel: Any, may: May | None) -> list[Any]:
     add("containsCIDR", [dyn, dyn], flag, _contains_network)
     for index, name in enumerate(("major", "minor", "patch")):
         add(name, [dyn], number, lambda value, index=index: value["semver"][index])
-    add("find", [text, text], text, lambda value, pattern: ((m := _pattern(pattern).search(value)) and m[0]) or "")
-    add("findAll", [text, text], dyn, lambda value, pattern: [m[0] for m in _pattern(pattern).finditer(value)])
-    add("findAll", [text, text, number], dyn, _find_some)
+    add(
+        "find",
+        [text, text],
+        text,
+        lambda value, pattern: ((m := pattern_of(pattern).search(value)) and m[0]) or "",
+        price=searched,
+    )
+    add(
+        "findAll",
+        [text, text],
+        dyn,
+        lambda value, pattern: [m[0] for m in pattern_of(pattern).finditer(value)],
+        price=searched,
+    )
+    add("findAll", [text, text, number], dyn, _find_some, price=searched)
     add("isSorted", [values], flag, lambda items: all(a <= b for a, b in pairwise(items)))
     add("sum", [values], dyn, lambda items: sum(items))
     add("min", [values], dyn, lambda items: min(items))
@@ -76,7 +93,10 @@ def functions(cel: Any, may: May | None) -> list[Any]:
     add("ip.isCanonical", [text], flag, lambda value: _ip(value)["ip"] == value, member=False)
     add_formats(add, cel)
     _add_authorizer(add, dyn, text, flag, may)
-    return [cel.FunctionDecl(name, overloads) for name, overloads in made.items()]
+    add_costly(add, cel)
+    names = frozenset(made)
+    add_meters(lambda name, parameters, returns, impl: declare(name, parameters, returns, impl, False), cel)
+    return [cel.FunctionDecl(name, overloads) for name, overloads in made.items()], names
 
 
 _TITLES = {"quantity": "Quantity", "url": "URL", "ip": "IP", "cidr": "CIDR", "semver": "Semver"}
@@ -214,15 +234,8 @@ _ON_ADDRESSES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _pattern(text: str) -> Pattern:
-    found = compiled_pattern(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a regular expression that is understood here")
-    return found
-
-
 def _find_some(value: str, pattern: str, most: int) -> list[str]:
-    found = [match[0] for match in _pattern(pattern).finditer(value)]
+    found = [match[0] for match in pattern_of(pattern).finditer(value)]
     return found if most < 0 else found[:most]
 
 

@@ -8,11 +8,13 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lichen.kernel.cel.language import Failure, Language, Mistake, Program, duration, timestamp
+from lichen.kernel.cel import budget
+from lichen.kernel.cel.language import Failure, Language, Mistake, Program, TooCostly, duration, timestamp
 from lichen.kinds.faults import Faults, show
 from lichen.model.errors import Cause
 
@@ -88,9 +90,11 @@ class Rule:
 
 @dataclass(slots=True)
 class Ruled:
-    """A place in a schema that has rules, or has places below that have some."""
+    """A place in a schema that has rules, or has places below that have some. broken: what is said of rules that do not
+    compile."""
 
     convert: Convert | None
+    broken: list[str] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     properties: dict[str, Ruled] = field(default_factory=dict)
     items: Ruled | None = None
@@ -104,8 +108,9 @@ def compile_rules(schema: Schema) -> Ruled | None:
     for rule in schema.get(VALIDATIONS) or ():
         try:
             made.rules.append(_rule(rule))
-        except Mistake:
-            continue  # its definition was answered with a warning
+        except Mistake as error:
+            if not _ELSEWHERE.search(str(error)):  # else its definition was answered with a warning
+                made.broken.append(f"rule compile error: {error}")
     for name, inner in (schema.get("properties") or {}).items():
         below = compile_rules(inner) if isinstance(inner, dict) else None
         if below is not None:
@@ -116,7 +121,7 @@ def compile_rules(schema: Schema) -> Ruled | None:
             made.keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
     if isinstance(schema.get("additionalProperties"), dict):
         made.others = compile_rules(schema["additionalProperties"])
-    return made if made.rules or made.properties or made.items or made.others else None
+    return made if made.rules or made.broken or made.properties or made.items or made.others else None
 
 
 def _rule(rule: Schema) -> Rule:
@@ -133,11 +138,21 @@ def _rule(rule: Schema) -> Rule:
     )
 
 
-def check(ruled: Ruled, value: Any, old: Any, path: str, faults: Faults) -> None:
+class _Over(Exception):
+    """What was told ends the judging: it cost too much."""
+
+
+def judge(ruled: Ruled, value: Any, old: Any, faults: Faults) -> None:
     """Collect the rules that do not hold of a value. old: what it replaces, or `nothing()`. What was so before and has
     not changed is let be."""
+    with budget.altogether(), suppress(_Over):
+        _check(ruled, value, old, "", faults)
+
+
+def _check(ruled: Ruled, value: Any, old: Any, path: str, faults: Faults) -> None:
     if value is None or (old is not _NOTHING and value == old):
         return
+    faults.extend(Cause(path, f"Invalid value: {_shown(value)}: {said}") for said in ruled.broken)
     if ruled.rules:
         _check_here(ruled, value, old, path, faults)
     if isinstance(value, dict):
@@ -146,11 +161,11 @@ def check(ruled: Ruled, value: Any, old: Any, path: str, faults: Faults) -> None
             if below is not None:
                 before = old.get(name, _NOTHING) if isinstance(old, dict) else _NOTHING
                 inner = f"{path}.{name}" if name in ruled.properties else f"{path}[{name}]"
-                check(below, item, before, inner.lstrip("."), faults)
+                _check(below, item, before, inner.lstrip("."), faults)
     elif isinstance(value, list) and ruled.items is not None:
         held = {_key(item, ruled.keys): item for item in old} if ruled.keys and isinstance(old, list) else {}
         for index, item in enumerate(value):
-            check(ruled.items, item, held.get(_key(item, ruled.keys), _NOTHING), f"{path}[{index}]", faults)
+            _check(ruled.items, item, held.get(_key(item, ruled.keys), _NOTHING), f"{path}[{index}]", faults)
 
 
 def nothing() -> Any:
@@ -177,9 +192,18 @@ def _check_here(ruled: Ruled, value: Any, old: Any, path: str, faults: Faults) -
             if rule.test.value(bound) is True:
                 continue
             said = _said(rule, bound)
+        except TooCostly as error:
+            _tell(rule, value, _costly(error, rule), path, faults)
+            raise _Over from None
         except Failure as error:
             said = f"rule evaluation error: {error}: evaluating rule: {rule.text}"
         _tell(rule, value, said, path, faults)
+
+
+def _costly(error: TooCostly, rule: Rule) -> str:
+    if str(error) == budget.OUT:
+        return budget.OUT
+    return f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {rule.text}"
 
 
 def _said(rule: Rule, bound: Any) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from lichen.kernel.admission import Request
 from lichen.kernel.admission.chain import Chain
 from lichen.kernel.cel.language import Pace, apart, size_of
-from lichen.kernel.custom.rules import VALIDATIONS, Ruled, check, compile_rules, nothing
+from lichen.kernel.custom.rules import VALIDATIONS, Ruled, compile_rules, judge, nothing
 from lichen.kinds.catalog import Catalog
 from lichen.kinds.faults import Faults
 from lichen.model.kind import Kind
@@ -45,7 +45,7 @@ class CustomRules:
             self._compiled[kind] = compile_rules(self._catalog.schema_of(kind))
         ruled = self._compiled[kind]
         if ruled is not None:
-            check(ruled, request.object, nothing() if request.old is None else request.old, "", faults)
+            judge(ruled, request.object, nothing() if request.old is None else request.old, faults)
         return faults
 
 

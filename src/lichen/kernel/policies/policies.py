@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lichen.kernel.admission import Request, refused
+from lichen.kernel.cel import budget
 from lichen.kernel.cel.language import Failure, Language, Mistake, Pace, apart, size_of
 from lichen.kernel.managed.merging import merge
 from lichen.kernel.managed.shapes import Shapes
@@ -118,6 +119,10 @@ class Policies:
                     raise refused(request, f"{which} denied request: {said}") from None
 
     def _mutated(self, request: Request, rule: Rule, scene: Scene) -> None:
+        with budget.altogether():
+            self._mutate_within(request, rule, scene)
+
+    def _mutate_within(self, request: Request, rule: Rule, scene: Scene) -> None:
         if not scene.applies():
             return
         kind, new = request.kind, request.object
@@ -240,9 +245,10 @@ def _bound(rule: Rule, subject: Subject) -> list[Object]:
 
 
 def _found(spec: Object, scene: Scene) -> list[Verdict]:
-    try:
-        if not scene.applies():
-            return []
-    except (Failure, Mistake) as error:
-        return [] if tolerates(spec) else [Verdict(f"failed to evaluate match conditions: {error}")]
-    return verdicts(spec, scene)
+    with budget.altogether():
+        try:
+            if not scene.applies():
+                return []
+        except (Failure, Mistake) as error:
+            return [] if tolerates(spec) else [Verdict(f"failed to evaluate match conditions: {error}")]
+        return verdicts(spec, scene)
