@@ -100,6 +100,76 @@ async def test_who_never_says_what_is_wanted_is_let_go(
         assert await record(client) == b""
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lichen.runtime.connections.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("lichen.runtime.connections.BODY_BYTES", 300)
+
+
+async def trickle(client: ssl.SSLSocket, piece: bytes, times: int) -> None:
+    for _ in range(times):
+        with contextlib.suppress(OSError):  # who is refused need not be heard out
+            await asyncio.to_thread(client.sendall, piece)
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(("header", "piece"), [("Content-Length: 3000000", b""), ("Content-Length: 90", b"a")])
+async def test_who_promises_a_body_that_does_not_come_is_let_go(tmp_path: Path, header: str, piece: bytes) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            pass
+        seen.append(message["type"])
+
+    async with asked(app, tmp_path, header) as client:
+        sending = asyncio.create_task(trickle(client, piece, 40))
+        assert (await record(client)).startswith(b"HTTP/1.1 408 ")
+        assert await record(client) == b""
+        await sending
+    assert seen == ["http.disconnect"]
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_body_may_take_long_while_it_comes(tmp_path: Path) -> None:
+    async with asked(echoing, tmp_path, "Content-Length: 4000") as client:
+        await trickle(client, b"a" * 100, 40)
+        assert (await record(client)).endswith(b"4000")
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_body_waits_for_an_application_that_takes_its_time(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.8)
+        await echoing(scope, receive, send)
+
+    async with asked(app, tmp_path, "Content-Length: 1000000") as client:
+        await asyncio.to_thread(client.sendall, b"a" * 1_000_000)
+        assert (await record(client)).endswith(b"1000000")
+    async with asked(app, tmp_path, "Content-Length: 4", "Expect: 100-continue") as client:
+        assert (await record(client)).startswith(b"HTTP/1.1 100 ")
+        await asyncio.to_thread(client.sendall, b"late")
+        assert (await record(client)).endswith(b"4")
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_an_answer_that_did_not_wait_for_the_body_ends_with_its_connection(tmp_path: Path) -> None:
+    async with asked(answering(200, b"here it is"), tmp_path, "Content-Length: 3000000") as client:
+        assert (await record(client)).endswith(b"here it is")
+        assert await record(client) == b""
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_a_request_without_a_body_may_take_long(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.8)
+        await answering(200, b"here it is")(scope, receive, send)
+
+    async with asked(app, tmp_path) as client:
+        assert (await record(client)).endswith(b"here it is")
+
+
 async def test_head_and_body_of_an_answer_are_one_record(tmp_path: Path) -> None:
     async with asked(answering(200, b"here it is"), tmp_path) as client:
         assert await record(client) == b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhere it is"

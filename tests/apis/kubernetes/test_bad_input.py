@@ -9,7 +9,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.apis.kubernetes.conftest import Cloud
+from lichen.apis.kubernetes.app import create_app
+from lichen.kinds.builtin import CONFIG_MAP
+from tests.apis.kubernetes.conftest import ADMIN, Cloud
 from tests.apis.kubernetes.objects import a_config_map, a_flavor, a_pod, a_server
 from tests.apis.kubernetes.protobuf_writer import enveloped, field
 from tests.conformance.kubectl import trusting
@@ -279,3 +281,25 @@ async def test_no_row_of_patches_nests_an_object_too_deep(cloud: Cloud, call: Cl
     type_ = "application/json-patch+json"
     codes = [(await call("PATCH", REVISIONS + "/row", patch, content_type=type_))[0] for patch in (longer, deeper)]
     assert codes == [200, 422]
+
+
+async def test_who_goes_away_before_the_body_has_changed_nothing(cloud: Cloud) -> None:
+    await cloud.apply(a_config_map("kept"))
+    app = create_app(cloud.kernel, unreachable_node)
+    answers: list[Any] = []
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    headers = [(b"authorization", b"Bearer admin-token"), (b"content-length", b"90")]
+    scope = {"type": "http", "method": "DELETE", "path": f"{MAPS}/kept", "query_string": b"", "headers": headers}
+    await app(scope, gone, send)
+    assert answers[0]["status"] == 400
+    assert await cloud.kernel.acting(ADMIN).get(CONFIG_MAP, "kept", "default"), "its preconditions never came"
+
+
+async def unreachable_node(name: str) -> Any:
+    raise AssertionError("nobody asks for a node")

@@ -86,12 +86,12 @@ class Request:
         return int(value)
 
     async def body(self) -> bytes:
-        """The whole body. TooLarge: it is over MAX_BODY; the rest is not read."""
+        """The whole body. TooLarge: it is over MAX_BODY; the rest is not read. BadRequest: the client went away."""
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > MAX_BODY:
             raise _too_large()
         message = await self.receive()
-        if not message.get("more_body"):
+        if not message.get("more_body") and message["type"] == "http.request":
             whole: bytes = message.get("body", b"")
             return whole
         return await self._long_body(message)
