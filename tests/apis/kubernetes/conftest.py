@@ -46,7 +46,7 @@ class TwoCallers:
         if caller.is_admin:
             return None
         reads_a_pod = verb == "get" and kind.plural == "pods" and not subresource
-        return None if caller == MEMBER and (namespace == "team" or reads_a_pod) else ""
+        return None if caller.name == MEMBER.name and (namespace == "team" or reads_a_pod) else ""
 
     def refusal_of_path(self, caller: Caller, verb: str, path: str) -> str | None:
         return None if caller.is_admin else ""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,15 +20,18 @@ from lichen.model.state import Caller, State
 from .asgi import call
 
 USER = {"x-auth-token": "good"}
+OTHER = {"x-auth-token": "other"}
 
 
 class Gate:
-    """A Cloud that knows one token."""
+    """A Cloud that knows two tokens."""
 
     async def authenticate(self, token: str) -> Caller:
-        if token != "good":
+        if token not in ("good", "other"):
             raise Unauthorized("The request you have made requires authentication.")
-        return Caller(name="ann", namespace="demo", project_id="p" * 32, roles=("member",))
+        return Caller(
+            name="ann" if token == "good" else "bob", namespace="demo", project_id="p" * 32, roles=("member",)
+        )
 
     def acting(self, caller: Caller) -> State:
         raise NotImplementedError
@@ -295,3 +299,31 @@ async def test_links_follow_the_proxy_and_refuse_a_forged_host(app):
 async def test_a_slash_inside_of_a_name_stays_in_its_segment(app):
     answer = await call(app, "GET", "/compute/v2.1/things/a%2Fb", headers=USER)
     assert answer.json()["thing"]["id"] == "a/b"
+
+
+async def test_one_users_flood_is_told_to_come_back_and_others_are_served(monkeypatch):
+    monkeypatch.setattr("lichen.apis.openstack.app.REQUESTS", 2)
+    goes_on = asyncio.Event()
+
+    async def wait(req: Request) -> Reply:
+        await goes_on.wait()
+        return Reply({})
+
+    async def slow(req: Request) -> Reply:
+        async def parts() -> AsyncIterator[bytes]:
+            await goes_on.wait()
+            yield b"late"
+
+        return Reply(stream=parts())
+
+    routes = (*ROUTES, Route("GET", "/v2.1/wait", wait), Route("GET", "/v2.1/slow", slow))
+    app = create_app(Gate(), services=(service(routes=routes),))
+    flood = [asyncio.create_task(call(app, "GET", f"/compute/v2.1/{path}", headers=USER)) for path in ("wait", "slow")]
+    await asyncio.sleep(0.05)
+    refused = await call(app, "GET", "/compute/v2.1/things", headers=USER)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json()["overLimit"]["code"] == 429
+    assert (await call(app, "GET", "/compute/v2.1/things", headers=OTHER)).status == 200
+    goes_on.set()
+    assert [answer.status for answer in await asyncio.gather(*flood)] == [200, 200]
+    assert (await call(app, "GET", "/compute/v2.1/things", headers=USER)).status == 200

@@ -19,12 +19,13 @@ from lichen.apis.kubernetes.request import AsgiApp, Message, Receive, Request, S
 from lichen.apis.kubernetes.respond import send_error
 from lichen.apis.kubernetes.status import status_body
 from lichen.apis.kubernetes.streams import NodeApp
-from lichen.apis.kubernetes.verbs import answer
+from lichen.apis.kubernetes.verbs import answer, takes_long
 from lichen.apis.kubernetes.websockets import offered_token, without_token
 from lichen.model.errors import ApiError, Forbidden, InternalError, NotFound, Unauthorized
 from lichen.model.names import DIALECT, DIALECT_HEADER
 from lichen.model.state import Caller
 from lichen.model.tracing import REQUEST_ID
+from lichen.runtime.shares import LONG_REQUESTS, REQUESTS, Shares, owner
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class _App:
         self._processes = processes
         self._documents = Documents(kernel.catalog, kernel.access)
         self._access = AccessLog()
+        self._shares = Shares(REQUESTS)
+        self._long_shares = Shares(LONG_REQUESTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -75,8 +78,17 @@ class _App:
         if metrics.is_asked_for(path):
             await metrics.answer_metrics(request, self._kernel, caller, self._processes)
             return
-        if path.startswith(("/api/v1/", "/apis/")) and await answer(request, self._kernel, caller, self._node_app):
-            return
+        if path.startswith(("/api/v1/", "/apis/")):
+            whose = "" if caller.through else owner(caller)  # that API has counted it, and is not stopped in the middle
+            shares = self._shares if not whose or not takes_long(request) else self._long_shares
+            if whose:
+                shares.take(whose)
+            try:
+                if await answer(request, self._kernel, caller, self._node_app):
+                    return
+            finally:
+                if whose:
+                    shares.give_back(whose)
         if request.scope["type"] == "websocket" or not await self._documents.answer(request, caller):
             raise NotFound("the server could not find the requested resource")
 

@@ -13,6 +13,8 @@ from lichen.apis.kubernetes.watching import watch
 from lichen.model.errors import BadRequest, MethodNotAllowed, NotFound
 from lichen.model.state import Caller
 
+_STREAMING = tuple(f"/{name}" for name in STREAMS)
+
 
 async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeApp) -> bool:
     """Answer a request about objects. False: the path is one of discovery's."""
@@ -33,6 +35,15 @@ async def answer(request: Request, kernel: Any, caller: Caller, node_app: NodeAp
     else:
         await _on_collection(request, session, target)
     return True
+
+
+def takes_long(request: Request) -> bool:
+    """It lasts as long as its client likes: a watch, a log, a console."""
+    if request.scope["type"] == "websocket":
+        return True
+    if request.method == "GET" and request.query and request.flag("watch"):
+        return True
+    return request.path.endswith(_STREAMING) and request.method in ("GET", "POST")
 
 
 def _names_objects(path: str) -> bool:

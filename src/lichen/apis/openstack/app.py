@@ -22,6 +22,7 @@ from lichen.model.errors import ApiError, BadRequest, Forbidden, InternalError, 
 from lichen.model.metrics import METHODS, OPENSTACK_DURATIONS, OPENSTACK_REQUESTS
 from lichen.model.state import Caller, Cloud
 from lichen.model.tracing import REQUEST_ID, is_request_id
+from lichen.runtime.shares import REQUESTS, Shares, owner
 
 log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
@@ -45,6 +46,7 @@ class OpenStack:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._shares = Shares(REQUESTS)
         self._mounts: dict[str, tuple[Service, Router | None]] = {
             s.mount.strip("/"): (s, Router((*versions.discovery_routes(s), *s.routes))) for s in dialect.services
         }
@@ -71,6 +73,8 @@ class OpenStack:
         except Disconnected:
             reply = Reply(status=499)
         finally:
+            if req.share:
+                self._shares.give_back(req.share)
             took = time.perf_counter() - began
             _count(req, reply, took)
             _log(req, scope, reply, took)
@@ -107,6 +111,9 @@ class OpenStack:
         if route is None:
             raise NotFound(f"The resource could not be found in version {versions.dotted(req.version)}.")
         req.caller = await self._caller(req, route)
+        if whose := owner(req.caller):
+            self._shares.take(whose)
+            req.share = whose
         return await route.handler(req, **req.params)
 
     async def _caller(self, req: Request, route: Route) -> Caller:

@@ -54,6 +54,7 @@ class Request:
     params: dict[str, str] = field(default_factory=dict)
     version: Version = (0, 0)
     caller: Caller = NOBODY
+    share: str = ""  # of whose share of requests it is
 
     @property
     def cloud(self) -> Cloud:
