@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+import yaml
 
 from lichen.apis.kubernetes.app import create_app
 from lichen.kinds.builtin import CONFIG_MAP
@@ -303,3 +304,13 @@ async def test_who_goes_away_before_the_body_has_changed_nothing(cloud: Cloud) -
 
 async def unreachable_node(name: str) -> Any:
     raise AssertionError("nobody asks for a node")
+
+
+async def test_lists_are_given_in_yaml_to_whom_asks_for_it(cloud: Cloud, call: Client) -> None:
+    await cloud.apply(a_config_map("a"), a_config_map("b"))
+    headers = {"accept": "application/yaml"}
+    async with call.session.get(f"{cloud.url}{MAPS}", headers=headers) as answer:
+        assert answer.content_type == "application/yaml"
+        given = yaml.safe_load(await answer.read())
+    _, plain = await call("GET", MAPS)
+    assert given == plain

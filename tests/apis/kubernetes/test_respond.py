@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from lichen.apis.kubernetes.request import Request
-from lichen.apis.kubernetes.respond import send_list
+from lichen.apis.kubernetes.respond import send_list, send_yaml_list
 
 ITEM = json.dumps("x" * 100_000).encode()
 
@@ -53,3 +54,24 @@ async def test_who_takes_nothing_of_a_list_is_let_go(accepts: bytes, monkeypatch
     client = Client(most=1, accepts=accepts)
     await asyncio.wait_for(send_list(client.request, b"[", [ITEM] * 50, b"]"), 5)
     assert not client.ended
+
+
+@pytest.mark.parametrize("items", [0, 1, 700])
+async def test_a_list_in_yaml_is_the_same_list(items: int) -> None:
+    client = Client()
+    made = [{"kind": "X", "data": {"text": f"a: {n}\n- b", "list": [{"n": n}]}} for n in range(items)]
+    head = {"kind": "XList", "metadata": {"resourceVersion": "7"}}
+    await send_yaml_list(client.request, head, [json.dumps(item).encode() for item in made])
+    assert yaml.safe_load(b"".join(client.pieces)) == {**head, "items": made}
+    assert client.ended
+
+
+async def test_a_large_list_in_yaml_is_made_as_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client()
+    await send_yaml_list(client.request, {"kind": "XList"}, [ITEM] * 50)
+    assert max(map(len, client.pieces)) <= 400_000
+    monkeypatch.setattr("lichen.apis.kubernetes.respond.STALL_SECONDS", 0.05)
+    client = Client(most=3)
+    await asyncio.wait_for(send_yaml_list(client.request, {"kind": "XList"}, [ITEM] * 50), 5)
+    assert not client.ended
+    assert len(client.pieces) == 2, "nothing is made for who takes nothing"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -11,12 +10,13 @@ from lichen.apis.kubernetes.fieldlabels import check_fields
 from lichen.apis.kubernetes.metadata import partial_list, partial_metadata
 from lichen.apis.kubernetes.negotiation import Form, form_of
 from lichen.apis.kubernetes.request import Request
-from lichen.apis.kubernetes.respond import JSON_TYPE, YAML_TYPE, send_json, send_list, send_object, send_whole
+from lichen.apis.kubernetes.respond import JSON_TYPE, send_json, send_list, send_object, send_whole, send_yaml_list
 from lichen.apis.kubernetes.routing import Target
 from lichen.apis.kubernetes.table import table_of
-from lichen.apis.kubernetes.wire import decode_json, encode, encode_yaml
+from lichen.apis.kubernetes.wire import decode_json, encode
 from lichen.model.errors import BadRequest, Cause, Invalid, TimedOut
 from lichen.model.kind import Kind
+from lichen.runtime.shares import apart
 
 Session = Any
 
@@ -68,22 +68,23 @@ async def send_many(request: Request, target: Target, items: list[bytes], meta: 
     if form is Form.JSON:
         await send_list(request, _head(target.kind, meta), items, b"]}\n")
         return
+    if form is Form.YAML:
+        await send_yaml_list(request, {**list_head(target.kind), "metadata": meta}, items)
+        return
     include = include_of(request)
     build = partial(_rewritten, form, target, items, meta, include)
     many = len(items) > _MANY
-    headers = (YAML_TYPE,) if form is Form.YAML else (JSON_TYPE,)
-    await send_whole(request, await asyncio.to_thread(build) if many else build(), headers)
+    await send_whole(request, await apart(request.caller, build) if many else build(), (JSON_TYPE,))
 
 
 def _rewritten(form: Form, target: Target, items: list[bytes], meta: dict[str, Any], include: str) -> bytes:
-    """A list in any form but plain JSON."""
+    """A list as a table, or of metadata alone."""
     objects = [decode_json(item) for item in items]
     if form is Form.TABLE:
         return encode(table_of(target.columns(), objects, meta, include=include))
     if form in (Form.META, Form.META_LIST):
         return encode(partial_list(objects, meta))
-    whole = {**list_head(target.kind), "metadata": meta, "items": objects}
-    return encode_yaml(whole) if form is Form.YAML else encode(whole)
+    return encode({**list_head(target.kind), "metadata": meta, "items": objects})
 
 
 def _head(kind: Kind, meta: dict[str, Any]) -> bytes:

@@ -8,13 +8,15 @@ import json
 import logging
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from lichen.apis.kubernetes.negotiation import Form
 from lichen.apis.kubernetes.request import Request
 from lichen.apis.kubernetes.status import status_body
-from lichen.apis.kubernetes.wire import encode, encode_yaml
+from lichen.apis.kubernetes.wire import decode_json, encode, encode_yaml
 from lichen.model.errors import ApiError
+from lichen.runtime.shares import apart
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +61,41 @@ async def send_list(request: Request, head: bytes, items: list[bytes], tail: byt
         await _send_pieces(request, _pieces(head, items, tail), size)
 
 
+async def send_yaml_list(request: Request, head: Any, items: list[bytes]) -> None:
+    """Answer 200 with a list in YAML. It goes out in pieces, each made when the one before was taken: in YAML a list
+    takes many times its bytes, and its time."""
+    await _start(request, 200, [YAML_TYPE])
+    await send_chunk(request, encode_yaml(head) + (b"items:\n" if items else b"items: []\n"))
+    for batch in _batches(items):
+        if not await _taken(request, await apart(request.caller, partial(_yaml_items, batch))):
+            return
+    await send_chunk(request, b"", more=False)
+
+
+def _yaml_items(batch: list[bytes]) -> bytes:
+    return encode_yaml([decode_json(item) for item in batch])
+
+
 def _pieces(head: bytes, items: list[bytes], tail: bytes) -> Iterator[bytes]:
     yield head
-    piece: list[bytes] = []
-    size, lead = 0, b""
-    for item in items:
-        piece.append(item)
-        size += len(item)
-        if len(piece) == _PIECE or size >= _PIECE_BYTES:
-            yield lead + b",".join(piece)
-            piece, size, lead = [], 0, b","
-    if piece:
-        yield lead + b",".join(piece)
+    lead = b""
+    for batch in _batches(items):
+        yield lead + b",".join(batch)
+        lead = b","
     yield tail
+
+
+def _batches(items: list[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item)
+        if len(batch) == _PIECE or size >= _PIECE_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 async def _send_pieces(request: Request, pieces: Iterable[bytes], size: int) -> None:
@@ -107,7 +131,7 @@ async def _taken(request: Request, piece: bytes) -> bool:
 async def send_object(request: Request, value: Any, form: Form, code: int = 200, extra: Headers = ()) -> None:
     """Answer with a value in JSON, or in YAML if that was asked for."""
     if form is Form.YAML:
-        body = await asyncio.to_thread(encode_yaml, value)
+        body = await apart(request.caller, partial(encode_yaml, value))
         await send_raw(request, body, code, (YAML_TYPE, *extra))
         return
     body = pretty(value) if request.flag("pretty") else encode(value)
