@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from lichen.model.data import Object
 from lichen.model.kind import Kind
 from lichen.model.selectors import Matcher
 from lichen.model.state import Caller, Event, EventType, Page, State
+
+Guard = Callable[[], Awaitable[None]]
+"""Forbidden: what was asked for must not be told now."""
 
 
 class Authorizer(Protocol):
@@ -47,6 +50,10 @@ class Guarding(Protocol):
 
     async def guard_get(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
         """Forbidden: a rule lets `caller` get such things, but not this one."""
+        ...
+
+    def guard_picked(self, caller: Caller, kind: Kind, namespace: str, fields: str) -> Guard | None:
+        """What to ask each time before objects that a field selector picks are told; None: nothing."""
         ...
 
 

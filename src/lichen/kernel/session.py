@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lichen.kernel import applying, subresources
-from lichen.kernel.access import RawList
+from lichen.kernel.access import Guard, RawList
+from lichen.kernel.guarded import GuardedWatcher, guarded_events
 from lichen.kernel.patching import patched
 from lichen.kernel.views import ShownWatcher, shown_events, shown_raw
 from lichen.kernel.writes import Moved
@@ -72,6 +73,15 @@ class Session:
         if self._kernel.guarding is not None:
             await self._kernel.guarding.guard_get(self.caller, kind, name, namespace)
 
+    def _guard(self, kind: Kind, namespace: str | None, fields: str) -> Guard | None:
+        guarding = self._kernel.guarding
+        return None if guarding is None else guarding.guard_picked(self.caller, kind, namespace or "", fields)
+
+    async def _check_list(self, kind: Kind, namespace: str | None, fields: str) -> None:
+        self._check("list", kind, namespace, "", fields=fields)
+        if (guard := self._guard(kind, namespace, fields)) is not None:
+            await guard()
+
     def _seen(self, verb: str, kind: Kind, name: str = "") -> Matcher | None:
         narrowing = self._kernel.narrowing
         return None if narrowing is None else narrowing.seen(self.caller, verb, kind, name)
@@ -108,7 +118,7 @@ class Session:
         limit: int = 0,
         continue_token: str = "",
     ) -> Page:
-        self._check("list", kind, namespace, "", fields=fields)
+        await self._check_list(kind, namespace, fields)
         seen = self._seen("list", kind)
         view = self._views.of(kind)
         if view is None:
@@ -137,7 +147,7 @@ class Session:
         continue_token: str = "",
     ) -> RawList:
         """Like list, without decoding."""
-        self._check("list", kind, namespace, "", fields=fields)
+        await self._check_list(kind, namespace, fields)
         seen = self._seen("list", kind)
         view = self._views.of(kind)
         if view is None:
@@ -169,9 +179,11 @@ class Session:
         seen = self._seen("watch", kind)
         view = self._views.of(kind)
         if view is None:
-            return self._store.watch(
+            events = self._store.watch(
                 kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
             )
+            guard = self._guard(kind, namespace, fields)
+            return events if guard is None else guarded_events(guard, events)
         fields = view.fields(fields)
         events = self._store.watch(
             view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
@@ -193,9 +205,11 @@ class Session:
         seen = self._seen("watch", kind)
         view = self._views.of(kind)
         if view is None:
-            return self._store.watch_raw(
+            raw = self._store.watch_raw(
                 kind, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen
             )
+            guard = self._guard(kind, namespace, fields)
+            return raw if guard is None else GuardedWatcher(guard, raw)
         fields = view.fields(fields)
         watcher = self._store.watch_raw(
             view.storage, namespace, labels=labels, fields=fields, since=since, bookmarks=bookmarks, seen=seen

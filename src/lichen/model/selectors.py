@@ -154,6 +154,15 @@ def parse_fields(text: str) -> FieldSelector:
     return FieldSelector(tuple(_field_term(term) for term in terms))
 
 
+def equalities(fields: str) -> dict[str, str]:
+    """What a field selector says fields must be, by their paths; none of one that is not valid."""
+    try:
+        terms = parse_fields(fields).terms
+    except BadRequest:
+        return {}
+    return {term.label: term.value for term in terms if not term.negated}
+
+
 def field_value(obj: Object, path: tuple[str, ...]) -> str:
     """A field as selectors compare it: as text, "" if it is absent."""
     value: Any = obj

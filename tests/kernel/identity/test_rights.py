@@ -487,6 +487,37 @@ async def test_a_node_reads_by_name_what_its_pods_name_what_the_cloud_tells_all_
         await node.get(CONFIG_MAP, VENDOR_DATA, SYSTEM_NAMESPACE)
 
 
+async def test_a_node_watches_one_by_one_what_its_pods_name_for_as_long_as_they_are_there(world: World):
+    token = world.identity.system_token("system:node:n1", ("system:nodes",))
+    node = world.kernel.acting(await world.kernel.authenticate(token))
+    for name in ("settings", "others"):
+        await world.state.create(CONFIG_MAP, new_object(CONFIG_MAP, name, "default"))
+    containers = [{"name": "c", "image": "busybox", "envFrom": [{"configMapRef": {"name": "settings"}}]}]
+    await world.state.create(POD, new_object(POD, "p", "default", {"nodeName": "n1", "containers": containers}))
+    ours, others = "metadata.name=settings", "metadata.name=others"
+    assert [name_of(each) for each in (await node.list(CONFIG_MAP, "default", fields=ours)).items] == ["settings"]
+    for refused in (
+        node.list(CONFIG_MAP, "default", fields=others),
+        node.list(CONFIG_MAP, "default", fields="metadata.name!=settings"),
+        node.list(CONFIG_MAP, "default"),
+        node.list(CONFIG_MAP, fields=ours),
+        anext(node.watch(CONFIG_MAP, "default", fields=others)),
+        anext(node.watch_raw(CONFIG_MAP, "default", fields=others)),
+    ):
+        with pytest.raises(Forbidden):
+            await refused
+    for all_of_them in (None, "default"):
+        with pytest.raises(Forbidden):
+            node.watch(CONFIG_MAP, all_of_them)
+    told, raw = (watch(CONFIG_MAP, "default", fields=ours) for watch in (node.watch, node.watch_raw))
+    assert ((await anext(told)).object["metadata"]["name"], (await anext(raw))[0]) == ("settings", "ADDED")
+    await world.state.delete(POD, "p", "default", grace_seconds=0)
+    await world.state.patch(CONFIG_MAP, "settings", "default", {"data": {"a": "b"}})
+    for watch in (told, raw):
+        with pytest.raises(Forbidden):
+            await anext(watch)
+
+
 @pytest.mark.parametrize("maker", ["admin", "member"])
 async def test_a_node_holds_what_is_bound_to_it_whoever_made_it(world: World, maker: str):
     owner = await (world.admin() if maker == "admin" else world.member("ann"))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lichen.kernel.identity.builtin_roles import CLOUD_READER, ROLE_TO_CLUSTER_ROLE
 from lichen.kernel.identity.delegation import OWNED
 from lichen.kernel.identity.directory import Directory, project_id
-from lichen.kernel.identity.nodes import BOUND, node_field
+from lichen.kernel.identity.nodes import BOUND, REFERRED, node_field
 from lichen.kernel.identity.offers import OFFERED, is_offered
 from lichen.kernel.identity.roles import roles_in
 from lichen.kernel.identity.rules import Rule, RuleSet, rules_of
@@ -29,10 +29,9 @@ from lichen.kinds.network.subnet import Subnet
 from lichen.kinds.network.subnetpool import SubnetPool
 from lichen.model.caller import account_of
 from lichen.model.data import Object
-from lichen.model.errors import BadRequest
 from lichen.model.kind import Kind
 from lichen.model.names import CONTROLLERS, DIALECT
-from lichen.model.selectors import Matcher, parse_fields
+from lichen.model.selectors import Matcher, equalities
 from lichen.model.state import Caller
 
 READS = frozenset(("get", "list", "watch"))
@@ -67,7 +66,7 @@ class Authorizer:
             subresource = ""  # it tells what it stored, for whoever may change the image
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         if self.rule_set(caller, namespace or _own_namespace(kind, name)).allows(verb, kind.group, resource, name):
-            return _node_refusal(caller, verb, kind, name, fields) if caller.node else None
+            return _node_refusal(caller, verb, kind, namespace, name, fields) if caller.node else None
         if kind in ONES_OWN and not subresource and self._is_ones_delegation(caller, verb, kind, name, fields):
             return None
         if verb in READS and not subresource and self._is_shared(caller, verb, kind, namespace, name, fields):
@@ -131,21 +130,21 @@ class Authorizer:
         if kind in OFFERED:
             return True  # as much of it as is `seen`
         if kind == Domain.KIND and not name and caller.domain_id:
-            return _terms(fields).get("spec.id") == caller.domain_id
+            return equalities(fields).get("spec.id") == caller.domain_id
         if kind == Limit.KIND and not name:
             mine = {"spec.projectId": caller.project_id, "spec.domainId": caller.scope_domain_id}
-            return any(id and _terms(fields).get(field) == id for field, id in mine.items())
+            return any(id and equalities(fields).get(field) == id for field, id in mine.items())
         if kind in (User.KIND, NAMESPACE, Domain.KIND):
             return verb == "get" and bool(caller.user_id) and self._is_ones_own(caller, kind, name)
         if kind == SubnetPool.KIND:
-            return not name and _terms(fields).get("spec.shared") == "true"
+            return not name and equalities(fields).get("spec.shared") == "true"
         if kind not in (Network.KIND, Subnet.KIND, Image.KIND):
             return False
         if name:
             return self._is_shared_object(kind, namespace, name) or (
                 verb == "get" and kind == Image.KIND and self._is_member(caller, namespace, name)
             )
-        return self._picks_shared(kind, _terms(fields))
+        return self._picks_shared(kind, equalities(fields))
 
     def _project_of_account(self, caller: Caller) -> str:
         """The project that a service account lives in, "" of all others."""
@@ -174,7 +173,7 @@ class Authorizer:
             return bool(me)
         owners = ("trustorUserId", "trusteeUserId") if kind == Trust.KIND else ("userId",)
         if not name:  # a list, a watch, a deletion of many: of what the selector holds to one's own
-            terms = _terms(fields)
+            terms = equalities(fields)
             picked = owners if verb in READS else owners[:1]
             return any(terms.get(f"spec.{owner}") == me for owner in picked)
         held = self._directory.object(kind, name)
@@ -208,11 +207,15 @@ class Authorizer:
         return self._directory.shared_networks.has(terms.get("spec.networkId", ""))
 
 
-def _node_refusal(caller: Caller, verb: str, kind: Kind, name: str, fields: str) -> str | None:
-    """A node lists what is bound to it, or asks for one server by its id. (What it may get by name: `nodes`.)"""
-    if name or verb not in ("list", "watch") or kind not in BOUND:
+def _node_refusal(caller: Caller, verb: str, kind: Kind, namespace: str, name: str, fields: str) -> str | None:
+    """A node lists what is bound to it, or asks for one server by its id. (What it may get, or list and watch one by
+    one, by name: `nodes`.)"""
+    if name or verb not in ("list", "watch") or kind not in (*BOUND, *REFERRED):
         return None
-    terms, node = _terms(fields), caller.node
+    terms, node = equalities(fields), caller.node
+    if kind in REFERRED:
+        named = namespace and terms.get("metadata.name")
+        return None if named else f"a node may only {verb} one, by its name"
     if terms.get(f"spec.{node_field(kind)}") == node or (kind == Server.KIND and terms.get("spec.id")):
         return None
     return f"a node may only list what is bound to {node}"
@@ -230,12 +233,3 @@ def _roles_here(caller: Caller, namespace: str) -> tuple[str, ...]:
 def _own_namespace(kind: Kind, name: str) -> str:
     """A Namespace object is in itself, as far as rights go."""
     return name if kind.plural == "namespaces" and not kind.group else ""
-
-
-def _terms(fields: str) -> dict[str, str]:
-    """The equalities of a field selector, read by the parser that applies it: no second opinion to be fooled."""
-    try:
-        terms = parse_fields(fields).terms
-    except BadRequest:
-        return {}
-    return {term.label: term.value for term in terms if not term.negated}

@@ -187,7 +187,7 @@ def _node_rules() -> list[Object]:
         rule([""], ["pods"], ["delete"]),
         rule([""], ["nodes", "nodes/status"], ["create", "patch", "update", *READ]),
         rule([""], ["namespaces", "services", "endpoints", "serviceaccounts"], READ),
-        rule([""], ["configmaps", "secrets"], ["get"]),
+        rule([""], ["configmaps", "secrets"], READ),
         rule(["discovery.k8s.io"], ["endpointslices"], READ),
         rule(["network.lichen.dev"], ["networks", "subnets", "securitygroups", "routers", "floatingips"], READ),
         rule(["networking.k8s.io"], ["networkpolicies"], READ),

@@ -11,7 +11,7 @@ password = await identity.bootstrap(kernel.acting(SYSTEM))
 
 from __future__ import annotations
 
-from lichen.kernel.access import Clock, SystemClock
+from lichen.kernel.access import Clock, Guard, SystemClock
 from lichen.kernel.admission import Plugin
 from lichen.kernel.identity.admission import CatalogIds, Identities, SeenAtOnce
 from lichen.kernel.identity.authenticator import Authenticator
@@ -118,6 +118,10 @@ class Identity:
     async def guard_get(self, caller: Caller, kind: Kind, name: str, namespace: str) -> None:
         """As `access.Guarding`."""
         await self._node_reads.check(caller, kind, name, namespace)
+
+    def guard_picked(self, caller: Caller, kind: Kind, namespace: str, fields: str) -> Guard | None:
+        """As `access.Guarding`."""
+        return self._node_reads.check_picked(caller, kind, namespace, fields)
 
     def install(self, virtual: VirtualKinds, admission: list[Plugin], state: State | None = None) -> None:
         """Give a kernel the virtual kinds and the admission that belong to identity. state: the kernel's own, with all

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from lichen.kernel.access import Guard
 from lichen.kinds.builtin import CONFIG_MAP, POD, SECRET
 from lichen.kinds.compute.server import Server
 from lichen.kinds.core.references import references
@@ -13,6 +16,7 @@ from lichen.model.data import Object
 from lichen.model.errors import Forbidden, NotFound
 from lichen.model.kind import Kind
 from lichen.model.names import SYSTEM_NAMESPACE, VENDOR_DATA
+from lichen.model.selectors import equalities
 from lichen.model.state import Caller, State
 
 BOUND = (POD, Server.KIND, Volume.KIND, VolumeSnapshot.KIND, VolumeAttachment.KIND)
@@ -55,6 +59,13 @@ class NodeReads:
                 group=kind.group,
                 name=name,
             )
+
+    def check_picked(self, caller: Caller, kind: Kind, namespace: str, fields: str) -> Guard | None:
+        """The same for the one that a list or a watch asks for by its name: asked again before each event, as what the
+        node is to know ends with the pods that it has."""
+        if not caller.node or kind not in REFERRED:
+            return None
+        return partial(self.check, caller, kind, equalities(fields).get("metadata.name", ""), namespace)
 
     async def _is_bound(self, node: str, kind: Kind, name: str, namespace: str) -> bool:
         return node_of(kind, await self._store.get(kind, name, namespace)) == node
