@@ -286,7 +286,9 @@ async def mounted(root: Path, volume: Object, security: Object | None = None, **
 
 def content(mount: Mount) -> dict[str, str]:
     root = Path(mount.host_path)
-    return {str(p.relative_to(root)): p.read_text() for p in root.rglob("*") if p.is_file()}
+    seen = [top for top in root.iterdir() if not top.name.startswith("..")]
+    files = [path for top in seen for path in (top, *top.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(root)): path.read_text() for path in files}
 
 
 async def test_a_place_in_a_volume_may_be_named_by_variables(tmp_path: Path):
@@ -406,6 +408,8 @@ async def test_volumes_hold_what_they_are_made_of(tmp_path: Path, volume: Object
         ({"configMap": {"name": "conf", "items": [{"key": "no", "path": "x"}]}}, {}),
         ({"configMap": {"name": "conf", "items": [{"key": "a", "path": "../x"}]}}, {}),
         ({"configMap": {"name": "conf", "items": [{"key": "a", "path": "/x"}]}}, {}),
+        ({"configMap": {"name": "conf", "items": [{"key": "a", "path": "..data"}]}}, {}),
+        ({"configMap": {"name": "conf", "items": [{"key": "a", "path": "x"}, {"key": "b", "path": "x/y"}]}}, {}),
         ({"emptyDir": {}}, {"subPath": "../../x"}),
         ({"hostPath": {"path": "/"}}, {}),
         ({"nfs": {"server": "x"}}, {}),

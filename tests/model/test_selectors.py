@@ -5,7 +5,7 @@ import pytest
 
 from lichen.model.data import Object
 from lichen.model.errors import BadRequest
-from lichen.model.selectors import label_selector, parse_fields, parse_labels
+from lichen.model.selectors import equal, equalities, label_selector, parse_fields, parse_labels
 
 LABELS = {"app": "web", "tier": "front", "lichen.dev/size": "3"}
 
@@ -82,3 +82,15 @@ def test_a_field_term_is_written_as_it_is_read(text: str) -> None:
 def test_bad_field_selectors_are_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         parse_fields(text)
+
+
+@pytest.mark.parametrize("value", ["plain", "a,metadata.name=b", r"back\slash", "a==b"])
+def test_a_selector_asks_for_a_value_whatever_is_in_it(value: str):
+    asked = equal("metadata.name", value)
+    assert equalities(asked) == {"metadata.name": value}
+    assert parse_fields(asked)({"metadata": {"name": value}})
+
+
+@pytest.mark.parametrize("text", ["", "metadata.name!=a", r"metadata.name=a\b", "nonsense"])
+def test_a_selector_that_asks_for_no_value_says_none(text: str):
+    assert equalities(text) == {}

@@ -52,6 +52,11 @@ class PodEvents:
         else:
             self._recorder.note(pod, _SANDBOX, f"Failed to create pod sandbox: {message}", warning=True, story="")
 
+    def outdated(self, pod: Object, volume: str, why: str) -> None:
+        """A volume of running containers that cannot follow what it is made of."""
+        said = f'MountVolume.SetUp failed for volume "{volume}": {why}'
+        self._recorder.note(pod, "FailedMount", said, warning=True, story=f"volume {volume}")
+
     def reported(self, pod: Object, status: Object) -> None:
         """Of a report, what a person should hear of: a container that is held back, a volume that is not there."""
         before = _waiting(pod.get("status") or {})

@@ -12,14 +12,13 @@ from pathlib import Path
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_spec import container_spec, environment, pod_spec
-from lichen.agent.references import References, mounts_tokens
 from lichen.agent.service_links import service_links
 from lichen.agent.sources import Sources
-from lichen.agent.tokens import PodTokens
+from lichen.agent.upkeep import VolumeUpkeep
 from lichen.agent.volumes import Volumes
 from lichen.drivers.base import PodDriver, PodSpec, PodState
 from lichen.model.data import Object
-from lichen.model.errors import LichenError, Permanent, Temporary
+from lichen.model.errors import Permanent, Temporary
 from lichen.model.meta import uid_of
 from lichen.model.metrics import STEP_FAILURES
 from lichen.model.state import State
@@ -67,7 +66,9 @@ class PodMaking:
         *,
         host_ip: str,
         api: tuple[str, int] | None,
+        tell: Callable[[str], None],
     ) -> None:
+        """tell: called with the uid of a pod whose volumes may have to change."""
         self.claims: Callable[[Object], Awaitable[tuple[Mapping[str, Path], str]]] = no_claims
         """Where the claims of a pod are mounted, and what is missing."""
         self._networks = networks
@@ -77,8 +78,8 @@ class PodMaking:
         self._clock = clock
         self._host_ip = host_ip
         self._api = api
-        self._tokens = PodTokens(state, clock)
-        self._references = References(state, self._tokens)
+        self.upkeep = VolumeUpkeep(state, sources.followed, volumes, events, clock, tell)
+        self._references = self.upkeep.references
         self._failures: dict[str, dict[str, plan.Failure]] = {}
 
     def failures(self, uid: str) -> dict[str, plan.Failure]:
@@ -86,7 +87,7 @@ class PodMaking:
         return dict(self._failures.get(uid) or {})
 
     def forget(self, uid: str) -> None:
-        self._tokens.forget(uid)
+        self.upkeep.forget(uid)
         self._failures.pop(uid, None)
 
     def port(self, uid: str) -> Object | None:
@@ -114,11 +115,12 @@ class PodMaking:
             self._events.pulled(pod, spec)
             stage.reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
-            tokens, (claims, _) = await self._references.tokens(pod, spec), await self.claims(pod)
+            tokens, (claims, _) = await self._references.tokens(pod, [spec]), await self.claims(pod)
             ips = self.ips(pod, (await driver.discover()).get(uid_of(pod)))
             links = service_links(pod, self._sources.services.items.values(), self._api)
             env = environment(pod, spec, find, self._host_ip, ips, links)
             mounts = await self._volumes.mounts(pod, spec, find, tokens, claims, env)
+            self.upkeep.made(pod, spec, find)
             container = container_spec(pod, spec, mounts, env, machine_bytes=MACHINE_BYTES)
             stage.reason = "RunContainerError"
             await driver.remove_container(uid_of(pod), step.name)
@@ -136,23 +138,6 @@ class PodMaking:
         """The address at which the port's network answers questions for names."""
         spec = self._networks.spec(port) if port is not None else None
         return spec.gateway if spec is not None else ""
-
-    async def renew_tokens(self, pod: Object, running: set[str]) -> list[float]:
-        """Renew the tokens of running containers if it is time; when it will be time again, [] for never."""
-        bearing = [c for c in container_specs(pod) if c["name"] in running and mounts_tokens(pod, c)]
-        if not bearing:
-            return []
-        uid = uid_of(pod)
-        if self._tokens.due(uid) <= self._clock.now():
-            self._tokens.begin(uid)
-            try:
-                for spec in bearing:
-                    find, tokens = await self._references.of(pod, spec), await self._references.tokens(pod, spec)
-                    env = environment(pod, spec, find, self._host_ip, ())
-                    await self._volumes.mounts(pod, spec, find, tokens, (await self.claims(pod))[0], env)
-            except (LichenError, OSError) as error:
-                log.warning("pod %s: its tokens cannot be renewed: %s", uid, error)
-        return [self._tokens.due(uid)]
 
     @contextmanager
     def _trying(self, pod: Object, name: str, stage: _Stage, step: type) -> Iterator[None]:

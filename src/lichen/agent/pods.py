@@ -79,7 +79,10 @@ class Pods:
         self._clock = clock
         self._host_ip = host_ip
         self._engine = engine
-        self.making = PodMaking(state, networks, sources, self.volumes, self._events, clock, host_ip=host_ip, api=api)
+        self.making = PodMaking(
+            state, networks, sources, self.volumes, self._events, clock,
+            host_ip=host_ip, api=api, tell=self.pod_changed,
+        )  # fmt: skip
         self._uids: dict[Key, tuple[str, str]] = {}
         self._written: dict[Key, Object] = {}
         self._wakes: dict[str, set[asyncio.Event]] = {}
@@ -102,6 +105,8 @@ class Pods:
     async def close(self) -> None:
         await self._prober.close()
         await self.workers.close()
+        for uid, _ in self._uids.values():
+            self.making.upkeep.forget(uid)
 
     def told(self, pod: Object) -> None:
         """Something about the pod changed."""
@@ -193,14 +198,14 @@ class Pods:
             self._uids[place] = (uid_of(pod), runtime_of(pod))
             follow(pod)
             actual = await self._gather(pod)
-            renewal = await self.making.renew_tokens(pod, _running(actual))
+            later = await self.making.upkeep.refresh(pod, _running(actual))
             steps = plan_pod(pod, actual, self._clock.now())
             settled = all(isinstance(step, plan.Report | plan.Wait) for step in steps)
             await self._run(place, pod, steps)
             if plan.Release() in steps:
                 return None
             if settled:
-                waits = [step.until for step in steps if isinstance(step, plan.Wait)] + renewal
+                waits = [step.until for step in steps if isinstance(step, plan.Wait)] + later
                 return max(0.0, min(waits) - self._clock.now()) if waits else None
         raise Temporary(f"Pod {place[1]} does not settle.", delay=5.0)
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from lichen.agent.followed import Followed
 from lichen.kinds.builtin import (
     ENDPOINT_SLICE,
     NAMESPACE,
@@ -62,6 +63,8 @@ class Sources:
         self.attachments = informer(VolumeAttachment.KIND, here)
         self.claims = informer(PERSISTENT_VOLUME_CLAIM)
         self.persistent = informer(PERSISTENT_VOLUME)
+        self.followed = Followed(state)
+        """What pods refer to."""
         self._index()
         self._pods: dict[str, Listener] = {}
         self._servers: dict[str, Listener] = {}
@@ -91,6 +94,7 @@ class Sources:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.followed.close()
 
     def listen(
         self,

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass, field
+
+from lichen.agent.references import token_key
 from lichen.kinds.builtin import SERVICE_ACCOUNT
 from lichen.model.data import Object
 from lichen.model.errors import ApiError, Forbidden, Invalid, Permanent, Temporary
@@ -11,21 +15,51 @@ from lichen.model.state import State
 from lichen.planning.times import seconds_of
 from lichen.runtime.clock import Clock
 
+log = logging.getLogger(__name__)
+
 SECONDS = 3607
 RENEW_AT = 0.8
 AGAIN_SECONDS = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str = field(repr=False)
+    due: float
+    expires: float
+
+
 class PodTokens:
-    """Implements `references.Tokens`, and remembers when which pod needs new ones."""
+    """Implements `references.Tokens`: a token is held until it is time for the next one."""
 
     def __init__(self, state: State, clock: Clock) -> None:
         self._state = state
         self._clock = clock
-        self._due: dict[str, float] = {}
+        self._held: dict[str, dict[str, _Held]] = {}
 
     async def __call__(self, pod: Object, projection: Object) -> str:
-        """A fresh token for one serviceAccountToken projection. Permanent: it is refused; Temporary."""
+        """A token for one serviceAccountToken projection. Permanent: it is refused; Temporary. Neither while the last
+        one is good."""
+        key, now, mine = token_key(projection), self._clock.now(), self._held.setdefault(uid_of(pod), {})
+        held = mine.get(key)
+        if held is None or held.due <= now:
+            try:
+                mine[key] = await self._asked(pod, projection)
+            except (Permanent, Temporary) as error:
+                if held is None or held.expires <= now:
+                    raise
+                log.warning("pod %s: its token cannot be renewed: %s", uid_of(pod), error.message)
+                mine[key] = _Held(held.token, now + AGAIN_SECONDS, held.expires)
+        return mine[key].token
+
+    def due(self, uid: str) -> float:
+        """When the pod's tokens must be renewed, unix seconds; 0.0: at once, for what an earlier agent asked for."""
+        return min((held.due for held in (self._held.get(uid) or {}).values()), default=0.0)
+
+    def forget(self, uid: str) -> None:
+        self._held.pop(uid, None)
+
+    async def _asked(self, pod: Object, projection: Object) -> _Held:
         account = pod["spec"].get("serviceAccountName") or "default"
         bound = {"apiVersion": "v1", "kind": "Pod", "name": name_of(pod), "uid": uid_of(pod)}
         spec: Object = {
@@ -45,22 +79,5 @@ class PodTokens:
             raise Permanent("FailedMount", f"failed to fetch token: {error.message}") from error
         except ApiError as error:
             raise Temporary(f"failed to fetch token: {error.message}") from error
-        self._remember(uid_of(pod), seconds_of(made["status"]["expirationTimestamp"]))
-        return str(made["status"]["token"])
-
-    def due(self, uid: str) -> float:
-        """When the pod's tokens must be renewed, unix seconds; 0.0: at once, for what an earlier agent asked for."""
-        return self._due.get(uid, 0.0)
-
-    def begin(self, uid: str) -> None:
-        """They are about to be renewed; if that fails, it is tried again soon."""
-        self._due[uid] = self._clock.now() + AGAIN_SECONDS
-
-    def forget(self, uid: str) -> None:
-        self._due.pop(uid, None)
-
-    def _remember(self, uid: str, expires: float) -> None:
-        now = self._clock.now()
-        due = now + RENEW_AT * max(0.0, expires - now)
-        known = self._due.get(uid)
-        self._due[uid] = due if known is None or known <= now + AGAIN_SECONDS else min(known, due)
+        now, expires = self._clock.now(), seconds_of(made["status"]["expirationTimestamp"])
+        return _Held(str(made["status"]["token"]), now + RENEW_AT * max(0.0, expires - now), expires)

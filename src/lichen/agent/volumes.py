@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod's volumes as directories of its node: emptyDir, configMap, secret, downwardAPI, projected; hostPath for
-Lichen's own pods. Files with content are replaced whole."""
+Lichen's own pods."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import asyncio
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from lichen.agent.atomic_files import write_files
+from lichen.agent.file_sources import MOUNT_ERROR, Tokens, files_of
 from lichen.agent.ownership import belongs_to, give_to
-from lichen.agent.pod_spec import Find, expanded_path, field_value, pairs_of, resource_value
-from lichen.agent.references import token_key
+from lichen.agent.pod_spec import Find, expanded_path
 from lichen.drivers.base import Mount
 from lichen.model.data import Object
 from lichen.model.errors import Permanent, Temporary
 from lichen.model.meta import namespace_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.planning.volume_files import WITH_FILES
 
 Claims = Mapping[str, Path]
 """Where claims are mounted, by name."""
-MOUNT_ERROR = "FailedMount"
-Tokens = Mapping[str, str]
 _NONE: Tokens = {}
-_OWN = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
+_OWN = ("emptyDir", *WITH_FILES)
 
 
 class Volumes:
@@ -48,6 +48,11 @@ class Volumes:
         """Make what the container mounts. tokens: by `token_key`, for serviceAccountToken projections; claims: where
         they are mounted; env: its variables, of which `subPathExpr` may speak. Permanent (FailedMount)."""
         return await asyncio.to_thread(self._mounts, pod, container, find, tokens, claims or {}, env or {})
+
+    async def refill(self, pod: Object, volumes: Iterable[Object], find: Find, tokens: Tokens) -> dict[str, str]:
+        """Have volumes that running containers mount hold what they are made of now; what could not be, by their names:
+        those stay as they are. OSError."""
+        return await asyncio.to_thread(self._refill, pod, volumes, find, tokens)
 
     async def remove(self, pod_uid: str) -> None:
         self._shared = {known for known in self._shared if known[0] != pod_uid}
@@ -105,13 +110,23 @@ class Volumes:
         if "emptyDir" in volume:
             path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o777)  # and still its group's, if it was given to one
             return path
-        files = _files(pod, volume, find, tokens)
+        self._fill(pod, volume, path, find, tokens)
+        return path
+
+    def _fill(self, pod: Object, volume: Object, path: Path, find: Find, tokens: Tokens) -> None:
+        files = files_of(pod, volume, find, tokens)
         if tokens:
             path.parent.chmod(0o700)  # a token is for the pod, which does not come by this way, and for nobody else
-        mode = _default_mode(volume)
-        for name, (content, own_mode) in files.items():
-            _write(path, name, content, own_mode if own_mode is not None else mode)
-        return path
+        write_files(path, files, lambda made: self._share(pod, volume, made, writable=False))
+
+    def _refill(self, pod: Object, volumes: Iterable[Object], find: Find, tokens: Tokens) -> dict[str, str]:
+        faults = {}
+        for volume in volumes:
+            try:
+                self._fill(pod, volume, self._root / uid_of(pod) / str(volume["name"]), find, tokens)
+            except Permanent as error:
+                faults[str(volume["name"])] = error.message
+        return faults
 
 
 def _claimed(claim: Object, claims: Claims) -> Path:
@@ -119,70 +134,6 @@ def _claimed(claim: Object, claims: Claims) -> Path:
     if claim["claimName"] not in claims:
         raise Temporary(f"persistentvolumeclaim {claim['claimName']} is not mounted on this node yet", delay=1.0)
     return claims[claim["claimName"]]
-
-
-def _files(pod: Object, volume: Object, find: Find, tokens: Tokens) -> dict[str, tuple[bytes, int | None]]:
-    if "projected" in volume:
-        files: dict[str, tuple[bytes, int | None]] = {}
-        for source in volume["projected"].get("sources") or []:
-            files |= _source_files(pod, source, find, tokens)
-        return files
-    return _source_files(pod, volume, find, tokens)
-
-
-def _source_files(pod: Object, source: Object, find: Find, tokens: Tokens) -> dict[str, tuple[bytes, int | None]]:
-    for key, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
-        if key in source:
-            return _content(source[key], kind, find)
-    if "downwardAPI" in source:
-        return {item["path"]: (_downward(pod, item), item.get("mode")) for item in source["downwardAPI"]["items"]}
-    if "serviceAccountToken" in source:
-        projection = source["serviceAccountToken"]
-        return {projection["path"]: (tokens[token_key(projection)].encode(), None)}
-    raise Permanent(MOUNT_ERROR, f"volume source {', '.join(source)} is not supported yet")
-
-
-def _content(source: Object, kind: str, find: Find) -> dict[str, tuple[bytes, int | None]]:
-    name = source.get("secretName") or source.get("name") or ""
-    found = find(kind, name)
-    if found is None:
-        if source.get("optional"):
-            return {}
-        raise Permanent(MOUNT_ERROR, f'{kind.lower()} "{name}" not found')
-    pairs = pairs_of(found)
-    if not source.get("items"):
-        return {key: (value, None) for key, value in pairs.items()}
-    missing = [item["key"] for item in source["items"] if item["key"] not in pairs]
-    if missing and not source.get("optional"):
-        raise Permanent(MOUNT_ERROR, f'{kind.lower()} "{name}" references non-existent config key: {missing[0]}')
-    return {item["path"]: (pairs[item["key"]], item.get("mode")) for item in source["items"] if item["key"] in pairs}
-
-
-def _downward(pod: Object, item: Object) -> bytes:
-    if "fieldRef" in item:
-        value = field_value(pod, item["fieldRef"]["fieldPath"])
-    else:
-        value = resource_value(pod, {}, item["resourceFieldRef"])
-    if value is None:
-        raise Permanent(MOUNT_ERROR, f"fieldPath {item['fieldRef']['fieldPath']} is not offered to volumes")
-    return value.encode()
-
-
-def _default_mode(volume: Object) -> int:
-    for key in ("configMap", "secret", "downwardAPI", "projected"):
-        if key in volume:
-            mode = (volume[key] or {}).get("defaultMode")
-            return int(mode) if mode is not None else 0o644
-    return 0o644
-
-
-def _write(root: Path, name: str, content: bytes, mode: int) -> None:
-    path = _sub_path(root, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(content)
-    temporary.chmod(mode)
-    os.replace(temporary, path)
 
 
 def _sub_path(root: Path, name: str) -> Path:

@@ -28,6 +28,7 @@ _KEY = re.compile(rf"(?:[a-z0-9](?:[-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}")
 _VALUE = re.compile(rf"(?:{_NAME})?")
 _SET = re.compile(r"(\S+)\s+(in|notin)\s*\((.*)\)", re.DOTALL)
 _COMPARE = re.compile(r"([^\s=!<>]+)\s*(==|=|!=|<|>)\s*(\S*)")
+_SPECIAL = re.compile(r"[\\,=]")
 _COMMA = re.compile(r",(?![^(]*\))")
 _SPECIAL, _ESCAPED = re.compile(r"([,=\\])"), r"\\\1"
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
@@ -152,6 +153,12 @@ def parse_fields(text: str) -> FieldSelector:
     if text.count("\\") and re.sub(r"\\[,=\\]", "", text).count("\\"):
         raise BadRequest(f"invalid field selector {text!r}: a backslash must be followed by a comma, = or a backslash")
     return FieldSelector(tuple(_field_term(term) for term in terms))
+
+
+def equal(path: str, value: str) -> str:
+    """The field selector that asks for that value."""
+    escaped = _SPECIAL.sub(r"\\\g<0>", value)
+    return f"{path}={escaped}"
 
 
 def equalities(fields: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from lichen.drivers.fake.commands import Io
 from lichen.drivers.fake.containers import FakeContainer
 from lichen.drivers.fake.faults import pod_fault
 from lichen.drivers.fake.machine import Changes, FakeMachine, FakePod
+from lichen.drivers.fake.places import held
 from lichen.drivers.fake.usage import containers_usage
 from lichen.model.errors import Permanent, Temporary
 
@@ -88,8 +89,9 @@ class FakePods:
             raise Temporary("The container could not be started (simulated).")
         image_id = await self.ensure_image(container.image)
         await self._machine.clock.sleep(self._machine.timing.container)
+        places = self._machine.root / "places" / pod.uid / container.name
         new = FakeContainer(
-            container, pod, attempt, image_id, self.log_path(pod.uid, container.name, attempt),
+            held(container, places), pod, attempt, image_id, self.log_path(pod.uid, container.name, attempt),
         )  # fmt: skip
         attempts.append(new)
         new.start(self._machine)
@@ -121,7 +123,8 @@ class FakePods:
         if self.unplug is not None:
             await self.unplug(pod_uid)
         self._machine.pods.pop(pod_uid, None)
-        shutil.rmtree(self._machine.root / "logs" / pod_uid, ignore_errors=True)
+        for kept in ("logs", "places"):
+            shutil.rmtree(self._machine.root / kept / pod_uid, ignore_errors=True)
 
     def log_path(self, pod_uid: str, name: str, attempt: int) -> Path:
         return self._machine.root / "logs" / pod_uid / name / f"{attempt}.log"
