@@ -14,6 +14,7 @@ from lichen.planning.pod_steps import (
     Probes,
     Release,
     RemoveSandbox,
+    RemoveVolumes,
     Report,
     StartContainer,
     StartSandbox,
@@ -239,6 +240,23 @@ def test_a_deadline_ends_a_pod():
     assert doing(pod, with_(up()), NOW + 60) == [StopContainer("main", 30.0)]
     found = status(pod, with_(up()), NOW + 60)
     assert (found["phase"], found["reason"]) == ("Failed", "DeadlineExceeded")
+
+
+def test_an_evicted_pod_is_stopped_at_once_and_gives_back_what_it_took():
+    pod = a_pod(terminationGracePeriodSeconds=60)
+    assert doing(pod, with_(up(), evicted="too much")) == [StopContainer("main", 1.0)]
+    found = status(pod, with_(up(), evicted="too much"))
+    assert (found["phase"], found["reason"], found["message"]) == ("Failed", "Evicted", "too much")
+    over = {"phase": "Failed", "reason": "Evicted", "message": "too much"}
+    assert doing(a_pod(status=over), with_(up())) == [StopContainer("main", 1.0)]
+    assert doing(a_pod(status=over), with_(ended(code=137))) == [RemoveVolumes(), RemoveSandbox(0.0)]
+    assert doing(a_pod(status=over), PodActual()) == []
+
+
+def test_an_evicted_pod_that_is_deleted_is_let_go():
+    over = {"phase": "Failed", "reason": "Evicted", "message": "too much"}
+    pod = a_pod(status=over, meta={"deletionTimestamp": STAMP, "deletionGracePeriodSeconds": 7})
+    assert doing(pod, PodActual()) == [Release()]
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

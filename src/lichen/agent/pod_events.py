@@ -6,6 +6,7 @@ from __future__ import annotations
 from lichen.model.data import Object
 from lichen.model.meta import name_of
 from lichen.planning.pod_restart import container_specs
+from lichen.planning.pod_storage import EVICTED
 from lichen.runtime.events import Recorder
 
 _SANDBOX = "FailedCreatePodSandBox"
@@ -58,7 +59,9 @@ class PodEvents:
         self._recorder.note(pod, "FailedMount", said, warning=True, story=f"volume {volume}")
 
     def reported(self, pod: Object, status: Object) -> None:
-        """Of a report, what a person should hear of: a container that is held back, a volume that is not there."""
+        """Of a report, what a person should hear of: a container that is held back, a volume that is not there, an eviction."""
+        if status.get("reason") == EVICTED:
+            self._recorder.note(pod, EVICTED, status["message"], warning=True)
         before = _waiting(pod.get("status") or {})
         for name, waiting in _waiting(status).items():
             reason, held = waiting.get("reason"), before.get(name) or {}

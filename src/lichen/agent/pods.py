@@ -19,6 +19,7 @@ from lichen.agent.pod_making import PodMaking, needs_port, runtime_of
 from lichen.agent.probes import Prober, speak
 from lichen.agent.reporting import patch_status
 from lichen.agent.sources import Sources
+from lichen.agent.storage import PodStorage
 from lichen.agent.volumes import Volumes
 from lichen.agent.workers import Workers
 from lichen.drivers.base import (
@@ -88,6 +89,7 @@ class Pods:
         self._wakes: dict[str, set[asyncio.Event]] = {}
         self._hooks = Hooks(self._events, clock, self._reach, self._leaves)
         self._prober = Prober(clock, self.pod_changed, self._reach, self._events.unhealthy)
+        self._storage = PodStorage(self.volumes, clock, self.pod_changed)
 
     async def start(self) -> None:
         """Adopt what runs, remove what belongs to no pod, and begin with all."""
@@ -107,6 +109,7 @@ class Pods:
         await self.workers.close()
         for uid, _ in self._uids.values():
             self.making.upkeep.forget(uid)
+            self._storage.forget(uid)
 
     def told(self, pod: Object) -> None:
         """Something about the pod changed."""
@@ -244,6 +247,7 @@ class Pods:
             probes=self._prober.results(pod, driver, containers),
             engine=self._engine,
             host_ip=self._host_ip,
+            evicted=self._storage.follow(pod, driver, running=any(c.phase == "Running" for c in containers)),
             address_ready=not needs_port(pod) or (port is not None and self._networks.spec(port) is not None),
         )
 
@@ -289,6 +293,8 @@ class Pods:
             case plan.RemoveSandbox() if driver is not None:
                 await driver.remove_sandbox(uid, grace=step.grace)
                 await self.unplug(uid)
+            case plan.RemoveVolumes():
+                await self.volumes.remove(uid)
             case plan.Release():
                 await self._release(key, pod)
             case _:
@@ -316,6 +322,7 @@ class Pods:
 
     async def _clear(self, uid: str) -> None:
         self._prober.forget(uid)
+        self._storage.forget(uid)
         self.making.forget(uid)
         await self.volumes.remove(uid)
 

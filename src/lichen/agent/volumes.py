@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -54,9 +53,15 @@ class Volumes:
         those stay as they are. OSError."""
         return await asyncio.to_thread(self._refill, pod, volumes, find, tokens)
 
+    def folder(self, pod_uid: str, name: str) -> Path:
+        """Where a volume of the pod's own is, or would be."""
+        return self._root / pod_uid / name
+
     async def remove(self, pod_uid: str) -> None:
         self._shared = {known for known in self._shared if known[0] != pod_uid}
-        await asyncio.to_thread(shutil.rmtree, self._root / pod_uid, True)
+        # shutil.rmtree ends at a thousand folders in folders, and whoever made them would keep them
+        removing = await asyncio.create_subprocess_exec("rm", "-rf", "--", str(self._root / pod_uid))
+        await removing.wait()
 
     async def known(self) -> list[str]:
         """Uids of the pods that have volumes here."""
@@ -105,7 +110,7 @@ class Volumes:
         if not any(source in volume for source in _OWN):
             kinds = ", ".join(key for key in volume if key != "name")
             raise Permanent(MOUNT_ERROR, f"volume {volume['name']}: {kinds or 'an empty source'} is not supported yet")
-        path = self._root / uid_of(pod) / str(volume["name"])
+        path = self.folder(uid_of(pod), str(volume["name"]))
         path.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
             path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o777)  # and still its group's, if it was given to one
@@ -123,7 +128,7 @@ class Volumes:
         faults = {}
         for volume in volumes:
             try:
-                self._fill(pod, volume, self._root / uid_of(pod) / str(volume["name"]), find, tokens)
+                self._fill(pod, volume, self.folder(uid_of(pod), str(volume["name"])), find, tokens)
             except Permanent as error:
                 faults[str(volume["name"])] = error.message
         return faults

@@ -29,11 +29,13 @@ from lichen.planning.pod_steps import (
     PodStep,
     Release,
     RemoveSandbox,
+    RemoveVolumes,
     StartContainer,
     StartSandbox,
     StopContainer,
     Wait,
 )
+from lichen.planning.pod_storage import EVICTED, GRACE
 from lichen.planning.times import seconds_of
 
 DEFAULT_GRACE = 30.0
@@ -45,6 +47,8 @@ def plan_pod(pod: Object, actual: PodActual | None, now: float) -> list[PodStep]
     if is_deleting(pod):
         return _plan_deletion(pod, actual, now)
     report = status_report(pod, actual, now)
+    if actual.evicted or _is_evicted(pod):
+        return [*report.steps, *_plan_eviction(actual)]
     if _is_over(pod) or report.phase in ("Succeeded", "Failed"):
         return [*report.steps, *_stop_what_runs(pod, actual)]
     if actual.sandbox != "Ready":
@@ -126,6 +130,14 @@ def _stop_what_runs(pod: Object, actual: PodActual) -> list[PodStep]:
     return [StopContainer(c.name, grace_of(pod)) for c in actual.containers if c.phase == "Running"]
 
 
+def _plan_eviction(actual: PodActual) -> list[PodStep]:
+    """What it takes of the machine is given back."""
+    running = [StopContainer(c.name, GRACE) for c in actual.containers if c.phase == "Running"]
+    if running or not actual.sandbox:
+        return list(running)
+    return [RemoveVolumes(), RemoveSandbox(0.0)]
+
+
 def _deadline(pod: Object) -> list[PodStep]:
     limit = pod["spec"].get("activeDeadlineSeconds")
     started = seconds_of((pod.get("status") or {}).get("startTime"))
@@ -134,6 +146,10 @@ def _deadline(pod: Object) -> list[PodStep]:
 
 def _is_over(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _is_evicted(pod: Object) -> bool:
+    return _is_over(pod) and (pod.get("status") or {}).get("reason") == EVICTED
 
 
 def _find(actual: PodActual, name: str) -> ContainerActual | None:

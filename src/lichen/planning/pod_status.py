@@ -11,6 +11,7 @@ from lichen.model.meta import with_condition
 from lichen.planning.pod_container import container_status
 from lichen.planning.pod_restart import ephemeral_specs, is_init_done, is_sidecar, main_began
 from lichen.planning.pod_steps import ContainerActual, PodActual, PodStep, Report
+from lichen.planning.pod_storage import EVICTED
 from lichen.planning.qos import qos_class
 from lichen.planning.times import rfc3339, seconds_of
 
@@ -69,6 +70,8 @@ def _phase(
     limit, started = pod["spec"].get("activeDeadlineSeconds"), seconds_of(old.get("startTime"))
     if limit and started and now >= started + limit:
         return "Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+    if actual.evicted:
+        return "Failed", EVICTED, actual.evicted
     policy = pod["spec"].get("restartPolicy") or "Always"
     if not initialized:
         return ("Failed" if policy == "Never" and _any_failed(pod, inits) else "Pending"), "", ""

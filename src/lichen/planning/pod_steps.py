@@ -52,7 +52,7 @@ class PodActual:
     """What really is of a pod on this machine.
 
     sandbox: "" none, Ready, or Dead. failures: by container's name, "" for the sandbox. engine: prefix of container
-    ids. address_ready: its Port has its addresses (or it needs none).
+    ids. address_ready: its Port has its addresses (or it needs none). evicted: why the node must not keep it.
     """
 
     sandbox: str = ""
@@ -63,6 +63,7 @@ class PodActual:
     engine: str = "containerd"
     host_ip: str = ""
     address_ready: bool = True
+    evicted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ class StopContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveVolumes:
+    """Remove the volumes that are the pod's own, with what is in them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Delete the pod with grace 0: nothing of it is left here."""
 
@@ -113,4 +119,4 @@ class Wait:
     until: float
 
 
-PodStep = Report | StartSandbox | RemoveSandbox | StartContainer | StopContainer | Release | Wait
+PodStep = Report | StartSandbox | RemoveSandbox | StartContainer | StopContainer | RemoveVolumes | Release | Wait

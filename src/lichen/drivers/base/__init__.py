@@ -47,6 +47,7 @@ from lichen.drivers.base.pods import (
     PodDriver,
     PodSpec,
     PodState,
+    Storing,
 )
 from lichen.drivers.base.streams import Exec
 from lichen.drivers.base.volumes import (
@@ -95,5 +96,6 @@ __all__ = [
     "ServiceRule",
     "Space",
     "Speaking",
+    "Storing",
     "SubnetSpec",
 ]

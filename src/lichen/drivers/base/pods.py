@@ -147,6 +147,16 @@ class Measuring(Protocol):
         ...
 
 
+@runtime_checkable
+class Storing(Protocol):
+    """Optional, of a PodDriver: what its containers wrote can be told."""
+
+    async def written(self, pod_uid: str) -> Mapping[str, int]:
+        """Bytes in the own file systems of a pod's containers, by their names: without volumes and logs. What has just
+        been written may be told some seconds later. Temporary."""
+        ...
+
+
 class PodDriver(Protocol):
     """Pods by uid, CRI-shaped."""
 

@@ -72,6 +72,7 @@ REMOVE_CONTAINER = Rpc(_RUNTIME + "RemoveContainer", pb.ContainerRequest, pb.Emp
 REOPEN_LOG = Rpc(_RUNTIME + "ReopenContainerLog", pb.ContainerRequest, pb.Empty)
 LIST_CONTAINERS = Rpc(_RUNTIME + "ListContainers", pb.ListContainersRequest, pb.ListContainersResponse)
 CONTAINER_STATUS = Rpc(_RUNTIME + "ContainerStatus", pb.ContainerRequest, pb.ContainerStatusResponse)
+CONTAINER_STATS = Rpc(_RUNTIME + "ContainerStats", pb.ContainerRequest, pb.ContainerStatsResponse)
 
 LIST_IMAGES = Rpc(_IMAGES + "ListImages", pb.Empty, pb.ListImagesResponse)
 IMAGE_STATUS = Rpc(_IMAGES + "ImageStatus", pb.ImageRequest, pb.ImageStatusResponse)
