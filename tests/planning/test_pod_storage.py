@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from lichen.model.data import Object
-from lichen.planning.pod_storage import Taken, has_limits, overuse
+from lichen.planning.pod_storage import Taken, has_limits, memory_size, overuse
 
 MIB = 1 << 20
 
@@ -65,3 +65,23 @@ def test_a_pod_may_take_what_all_that_runs_at_once_may_or_one_that_comes_before(
     pod = a_pod(limited("a", "2Mi"), inits=inits, disk={})
     assert overuse(pod, Taken({"disk": total * MIB})) == ""
     assert overuse(pod, Taken({"disk": total * MIB + 1})) != ""
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit", "size"),
+    [
+        ((None, None), None, 100),
+        ((None, None), "10", 10),
+        (("20", None), None, 100),
+        (("20", "30"), None, 50),
+        (("20", "30"), "10", 10),
+        (("20", "30"), "60", 50),
+        ((None, None), "1Gi", 100),
+    ],
+)
+def test_an_empty_directory_in_memory_is_no_larger_than_its_limit_its_pod_and_its_machine(
+    memory: tuple[str | None, ...], limit: str | None, size: int
+):
+    containers = [{"name": "c", "resources": {"limits": {"memory": each} if each else {}}} for each in memory]
+    pod = a_pod(*containers, fast={"medium": "Memory", **({"sizeLimit": limit} if limit else {})})
+    assert memory_size(pod, pod["spec"]["volumes"][0], 100) == size

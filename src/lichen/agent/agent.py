@@ -33,7 +33,16 @@ from lichen.agent.servers import Servers
 from lichen.agent.sources import Sources
 from lichen.agent.topology import Topology
 from lichen.agent.usage import Meter
-from lichen.drivers.base import BlockDriver, GuestDriver, Listening, MountDriver, NetworkDriver, PodDriver, PortSpec
+from lichen.drivers.base import (
+    BlockDriver,
+    GuestDriver,
+    Listening,
+    MemoryMounts,
+    MountDriver,
+    NetworkDriver,
+    PodDriver,
+    PortSpec,
+)
 from lichen.model.data import Object
 from lichen.model.errors import ApiError
 from lichen.model.metrics import GUESTS, PODS, Values
@@ -125,6 +134,7 @@ class Agent:
         self.pods = Pods(
             node_name, state, pods, self.networks, sources, clock,
             root=root, host_ip=host_ip, engine=engine, recorder=self._recorder, failures=failures, api=api,
+            memory=mounts if isinstance(mounts, MemoryMounts) else None,
         )  # fmt: skip
         if self.attachments is not None:
             self.pods.making.claims = self.attachments.folders_of

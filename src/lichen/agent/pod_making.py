@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from lichen.agent.pod_spec import container_spec, environment, pod_spec
 from lichen.agent.service_links import service_links
 from lichen.agent.sources import Sources
 from lichen.agent.upkeep import VolumeUpkeep
-from lichen.agent.volumes import Volumes
+from lichen.agent.volumes import MACHINE_BYTES, Volumes
 from lichen.drivers.base import PodDriver, PodSpec, PodState
 from lichen.model.data import Object
 from lichen.model.errors import Permanent, Temporary
@@ -29,7 +28,6 @@ from lichen.runtime.clock import Clock
 log = logging.getLogger(__name__)
 
 DEFAULT_RUNTIME = "runc"
-MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 _REASONS = {
     "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError",
     "RunContainerError", "FailedMount", "FailedCreatePodSandBox",

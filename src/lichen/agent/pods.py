@@ -27,6 +27,7 @@ from lichen.drivers.base import (
     ContainerState,
     ContainerUsage,
     Measuring,
+    MemoryMounts,
     PodDriver,
     PortSpec,
     Reachable,
@@ -68,11 +69,12 @@ class Pods:
         recorder: Recorder,
         failures: Failures,
         api: tuple[str, int] | None = None,
+        memory: MemoryMounts | None = None,
     ) -> None:
         self.drivers = drivers
         self._events = PodEvents(recorder)
         self.workers = Workers(self._reconcile, clock, failures.teller(self._place))
-        self.volumes = Volumes(root / "volumes")
+        self.volumes = Volumes(root / "volumes", memory)
         self._node = node
         self._state = state
         self._networks = networks

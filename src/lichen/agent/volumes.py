@@ -14,13 +14,15 @@ from lichen.agent.atomic_files import write_files
 from lichen.agent.file_sources import MOUNT_ERROR, Tokens, files_of
 from lichen.agent.ownership import belongs_to, give_to
 from lichen.agent.pod_spec import Find, expanded_path
-from lichen.drivers.base import Mount
+from lichen.drivers.base import MemoryMounts, Mount
 from lichen.model.data import Object
 from lichen.model.errors import Permanent, Temporary
 from lichen.model.meta import namespace_of, uid_of
 from lichen.model.names import SYSTEM_NAMESPACE
+from lichen.planning.pod_storage import is_in_memory, memory_size
 from lichen.planning.volume_files import WITH_FILES
 
+MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 Claims = Mapping[str, Path]
 """Where claims are mounted, by name."""
 _NONE: Tokens = {}
@@ -30,8 +32,10 @@ _OWN = ("emptyDir", *WITH_FILES)
 class Volumes:
     """Volumes below `root`, one directory a pod."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, memory: MemoryMounts | None = None) -> None:
+        """memory: what mounts emptyDirs of medium Memory; None: they are folders like others."""
         self._root = root
+        self._memory = memory
         self._shared: set[tuple[str, str]] = set()
         """Volumes, by their pods' uids, whose content is their pod's group's already."""
 
@@ -59,6 +63,8 @@ class Volumes:
 
     async def remove(self, pod_uid: str) -> None:
         self._shared = {known for known in self._shared if known[0] != pod_uid}
+        if self._memory is not None:
+            await asyncio.to_thread(self._memory.unmount_memory, self._root / pod_uid)
         # shutil.rmtree ends at a thousand folders in folders, and whoever made them would keep them
         removing = await asyncio.create_subprocess_exec("rm", "-rf", "--", str(self._root / pod_uid))
         await removing.wait()
@@ -113,6 +119,8 @@ class Volumes:
         path = self.folder(uid_of(pod), str(volume["name"]))
         path.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
+            if is_in_memory(volume) and self._memory is not None:
+                self._memory.mount_memory(path, memory_size(pod, volume, MACHINE_BYTES))
             path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o777)  # and still its group's, if it was given to one
             return path
         self._fill(pod, volume, path, find, tokens)

@@ -19,6 +19,7 @@ def run(settings: Settings) -> int:
 async def _clean(settings: Settings) -> None:
     engines = make_engines(settings, "tcg", _no_plug, _no_unplug, {})
     await engines.cleanup()
+    await asyncio.to_thread(engines.mounts.unmount_memory, settings.pods_dir)
     shutil.rmtree(settings.run_dir, ignore_errors=True)
 
 

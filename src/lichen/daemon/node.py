@@ -48,7 +48,7 @@ def run(settings: Settings) -> int:
                 engines.networks,
                 settings.images_dir,
                 SystemClock(),
-                root=settings.data_dir / "pods",
+                root=settings.pods_dir,
                 facts=_facts(settings, accelerator, f"containerd://{await containerd_version()}"),
                 usage=host.usage,
                 blocks=engines.blocks,

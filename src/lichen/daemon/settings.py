@@ -82,6 +82,11 @@ class Settings:
         return self.data_dir / "service-tokens"
 
     @property
+    def pods_dir(self) -> Path:
+        """Where the agent keeps what is pods' own."""
+        return self.data_dir / "pods"
+
+    @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lichen.model.data import Object
-from lichen.model.quantity import canonical, parse
+from lichen.model.quantity import canonical, parse, whole
 from lichen.planning.pod_restart import is_sidecar
 
 EVICTED = "Evicted"
@@ -38,6 +38,14 @@ def size_limit(volume: Object) -> str:
     """Of an emptyDir, "" for none."""
     limit = str((volume.get("emptyDir") or {}).get("sizeLimit") or "")
     return limit if limit and parse(limit) > 0 else ""
+
+
+def memory_size(pod: Object, volume: Object, machine_bytes: int) -> int:
+    """Bytes of an emptyDir in memory: its limit, but no more than the pod, or else the machine, may have."""
+    limits = [((c.get("resources") or {}).get("limits") or {}).get("memory") for c in _containers(pod)]
+    pods = [sum(whole(str(limit)) for limit in limits)] if all(limits) else []
+    own = [whole(limit)] if (limit := size_limit(volume)) else []
+    return min([machine_bytes, *pods, *own])
 
 
 def has_limits(pod: Object) -> bool:

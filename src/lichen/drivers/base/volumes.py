@@ -75,6 +75,19 @@ class Readable(Protocol):
     def chunks(self, volume_id: str) -> AsyncIterator[bytes]: ...
 
 
+@runtime_checkable
+class MemoryMounts(Protocol):
+    """Optional, of a MountDriver: folders in memory. To be called in a thread."""
+
+    def mount_memory(self, folder: Path, size: int) -> None:
+        """Have up to `size` bytes of memory at a folder that is there, once. Temporary."""
+        ...
+
+    def unmount_memory(self, root: Path) -> None:
+        """Let go of all such folders below `root`, whoever made them and whoever uses them."""
+        ...
+
+
 class MountDriver(Protocol):
     """File systems on volumes, mounted for pods; each at a folder of its own, by the volume's id."""
 

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import logging
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from lichen.model.errors import Permanent, Temporary
@@ -55,6 +57,20 @@ class FileMounts:
             with contextlib.suppress(FileNotFoundError):
                 self.folder(volume_id).rmdir()
 
+    def mount_memory(self, folder: Path, size: int) -> None:
+        if _memory_below(folder):
+            return
+        options = f"size={size},mode=0777,nosuid,nodev"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False, capture_output=True
+        )
+        if done.returncode:
+            raise Temporary(f"{folder.name} cannot be had in memory: {done.stderr.decode().strip()}", delay=5.0)
+
+    def unmount_memory(self, root: Path) -> None:
+        for folder in _memory_below(root):
+            subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+
     def folder(self, volume_id: str) -> Path:
         return self._folder / volume_id
 
@@ -66,13 +82,7 @@ class FileMounts:
 
     def _mounted(self) -> dict[str, str]:
         """Loop devices by volume id, from the kernel."""
-        found = {}
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            source, where, *_ = line.split(" ")
-            path = Path(where.encode().decode("unicode_escape"))
-            if path.parent == self._folder:
-                found[path.name] = source
-        return found
+        return {path.name: source for source, path, _ in _mounts() if path.parent == self._folder}
 
     async def _mount(self, volume_id: str, device: Path, file_system: str, read_only: bool) -> None:
         begun = device.with_name(f".{device.name}.formatting.part")
@@ -111,6 +121,17 @@ class FileMounts:
                 return
             if code:
                 raise Temporary(f"Volume {volume_id} does not grow: {words}", delay=5.0)
+
+
+def _mounts() -> Iterator[tuple[str, Path, str]]:
+    """(source, where, file system) of all that is mounted."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        source, where, kind, *_ = line.split(" ")
+        yield source, Path(where.encode().decode("unicode_escape")), kind
+
+
+def _memory_below(root: Path) -> list[Path]:
+    return [path for _, path, kind in _mounts() if kind == "tmpfs" and path.is_relative_to(root.resolve())]
 
 
 async def _file_system_of(device: Path) -> str:
