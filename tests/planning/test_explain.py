@@ -221,6 +221,15 @@ def test_a_pod_that_crashes_says_its_last_exit_and_where_its_log_is():
     ]
 
 
+def test_a_pod_that_was_evicted_says_why_however_its_containers_ended():
+    pod = a_pod(container={"name": "c", "state": {"terminated": {"exitCode": 137, "reason": "Error"}}}, phase="Failed")
+    pod["status"] |= {"reason": "Evicted", "message": 'Usage of EmptyDir volume "s" exceeds the limit "1Mi".'}
+    assert told(pod) == [
+        'pod demo/x was evicted: Usage of EmptyDir volume "s" exceeds the limit "1Mi"',
+        "kubectl -n demo delete pod x (and make it anew with a higher limit)",
+    ]
+
+
 def test_a_pod_that_cannot_mount_says_what():
     pod = a_pod(container=waiting("ContainerCreating", 'FailedMount: secret "s" not found'))
     assert told(pod)[0] == 'pod demo/x cannot start: FailedMount: secret "s" not found'

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, name_of, namespace_of
 from lichen.planning.causes import Cause, World, kubectl, one_line, phase_of, placing, refused, resource, said, unseen
+from lichen.planning.pod_storage import EVICTED
 
 OWNED = {"Deployment": ("ReplicaSet", "Pod"), "CronJob": ("Job",)}
 BEGINNING = ("ContainerCreating", "PodInitializing")
@@ -25,6 +26,9 @@ def of_pod(pod: Object, world: World) -> Cause | None:
     node = world.find("Node", spec.get("nodeName", ""))
     if node is not None and refused(node, "Ready"):
         return Cause(f"is {phase} on node {name_of(node)}, which is not ready", node)
+    if phase == "Failed" and status.get("reason") == EVICTED:
+        again = f"kubectl -n {namespace_of(pod)} delete pod {name_of(pod)} (and make it anew with a higher limit)"
+        return Cause(f"was evicted: {one_line(status.get('message') or '')}", mend=again)
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     for container in containers:
         if (cause := _of_container(pod, container, world)) is not None:
