@@ -59,7 +59,7 @@ class PodEvents:
         self._recorder.note(pod, "FailedMount", said, warning=True, story=f"volume {volume}")
 
     def reported(self, pod: Object, status: Object) -> None:
-        """Of a report, what a person should hear of: a container that is held back, a volume that is not there, an eviction."""
+        """Of a report, what a person should hear of: an eviction, a container held back, a volume that is not there."""
         if status.get("reason") == EVICTED:
             self._recorder.note(pod, EVICTED, status["message"], warning=True)
         before = _waiting(pod.get("status") or {})
