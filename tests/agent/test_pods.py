@@ -197,7 +197,7 @@ async def test_a_probe_may_speak_to_the_pod(world: World, probe: Object):
 
 
 async def test_a_probe_that_cannot_be_made_never_counts_as_ready(world: World):
-    probe = {"grpc": {"port": 80}, "failureThreshold": 1}
+    probe = {"tcpSocket": {"port": "no-such-port"}, "failureThreshold": 1}
     pod = await run_pod(world, a_pod("web", a_container("sleep 1000", readinessProbe=probe)))
     await asyncio.sleep(0.05)
     pod = await world.store.get(POD, "web", "demo")
