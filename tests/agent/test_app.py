@@ -13,7 +13,7 @@ from lichen.drivers.base import Speaking
 from lichen.kinds.builtin import POD
 from lichen.model.data import Object
 from lichen.model.meta import uid_of
-from tests.agent.world import World, a_pod, boot, run_pod
+from tests.agent.world import World, a_pod, an_agent, boot, run_pod
 
 
 class Client:
@@ -145,6 +145,17 @@ async def test_a_log_is_what_the_container_said(world: World, client: Client):
 async def test_a_log_can_be_asked_for_in_part(world: World, client: Client, query: str, body: bytes):
     await run_pod(world, a_talker("echo one; echo two >&2; echo three; sleep 1000"))
     assert await client.get(LOG, query) == (200, body)
+
+
+async def test_who_asks_an_agent_that_has_just_begun_is_answered_when_it_knows_its_pods(world: World):
+    await run_pod(world, a_talker("echo one; sleep 1000"))
+    await world.stop()
+    world.agent, world.guests, world.pods = an_agent(world.store, world.machine, world.root, pool=world.pool)
+    asked = asyncio.create_task(Client(world.agent.app).get(LOG))
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    world.task = asyncio.create_task(world.agent.run())
+    assert await asked == (200, b"one\n")
 
 
 async def test_a_log_can_have_its_times(world: World, client: Client):

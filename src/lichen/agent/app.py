@@ -33,11 +33,23 @@ from lichen.agent.streams import Receive, Send, protocol_of, refuse, serve_exec,
 from lichen.agent.usage import Meter
 from lichen.drivers.base import Attachable, ContainerPhase, ContainerState, Dialable, PodDriver, Speaking
 from lichen.model.data import Object
-from lichen.model.errors import ApiError, BadRequest, Forbidden, NotFound, Permanent, Temporary, Unauthorized
+from lichen.model.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    Permanent,
+    Temporary,
+    Unauthorized,
+    Unavailable,
+)
 from lichen.model.meta import uid_of
 from lichen.planning.pod_restart import container_specs
 from lichen.runtime.clock import Clock
+from lichen.runtime.informer import Informer
 
+PATIENCE = 10.0
+"""Seconds in which what a node has is known to it."""
 Scope = MutableMapping[str, Any]
 Query = dict[str, list[str]]
 Session = Callable[[Receive, Send], Awaitable[None]]
@@ -134,7 +146,7 @@ class NodeApp:
         return partial(serve_exec, joined, stdout=_flag(query, "stdout"), stderr=_flag(query, "stderr"))
 
     async def _talk(self, namespace: str, name: str) -> Session:
-        server, driver = self._server(namespace, name), self._servers.driver
+        server, driver = await self._server(namespace, name), self._servers.driver
         if not isinstance(driver, Speaking):
             raise BadRequest(f"the console of server {name} takes no input: its engine gives it none")
         return partial(serve_exec, await driver.talk(server["spec"]["id"]), stdout=True, stderr=False)
@@ -155,7 +167,7 @@ class NodeApp:
         if not offered:
             raise BadRequest(f"the WebSocket must offer {PROTOCOL} or {CHANNELS}")
         ports = ports_of(query.get("ports") or []) if offered[0] == CHANNELS else []
-        pod, driver = self._pod(namespace, name)
+        pod, driver = await self._pod(namespace, name)
         if not isinstance(driver, Dialable):
             raise BadRequest(f"ports of pod {name} cannot be forwarded: its runtime cannot connect to them")
         await receive()
@@ -196,7 +208,7 @@ class NodeApp:
                 yield chunk
 
     async def _console(self, namespace: str, name: str, query: Query, receive: Receive, send: Send) -> None:
-        server = self._server(namespace, name)
+        server = await self._server(namespace, name)
         tail = query.get("tail", ["0"])[-1] or "0"
         if not tail.isdigit():
             raise BadRequest(f"tail must be a number of at least 0, not {tail!r}")
@@ -206,7 +218,8 @@ class NodeApp:
         else:
             await _answer(send, await driver.console(guest, tail=int(tail)))
 
-    def _server(self, namespace: str, name: str) -> Object:
+    async def _server(self, namespace: str, name: str) -> Object:
+        await _all_known(self._sources.servers)
         server = self._sources.servers.get(name, namespace)
         if server is None or not self._servers.is_mine(server):
             raise NotFound(f'servers "{name}" not found on this node', kind="servers", name=name)
@@ -215,12 +228,13 @@ class NodeApp:
     async def _container(
         self, namespace: str, name: str, container: str
     ) -> tuple[Object, PodDriver, ContainerState | None]:
-        pod, driver = self._pod(namespace, name)
+        pod, driver = await self._pod(namespace, name)
         if container not in [spec["name"] for spec in container_specs(pod)]:
             raise BadRequest(f"container {container} is not valid for pod {name}")
         return pod, driver, await _newest(driver, uid_of(pod), container)
 
-    def _pod(self, namespace: str, name: str) -> tuple[Object, PodDriver]:
+    async def _pod(self, namespace: str, name: str) -> tuple[Object, PodDriver]:
+        await _all_known(self._sources.pods)
         pod = self._sources.pods.get(name, namespace)
         driver = self._pods.driver_of(pod) if pod is not None and self._pods.is_mine(pod) else None
         if pod is None or driver is None:
@@ -242,6 +256,14 @@ class NodeApp:
             raise Unauthorized("Unauthorized")
         if not self._may_call(token):
             raise Forbidden("only the kernel may call a node")
+
+
+async def _all_known(informer: Informer) -> None:
+    """An agent that has just begun answers before it knows what is its own. Unavailable: it does not hear of it."""
+    try:
+        await asyncio.wait_for(informer.synced(), PATIENCE)
+    except TimeoutError:
+        raise Unavailable("the node has just begun, and does not know its pods and servers yet") from None
 
 
 async def _newest(driver: PodDriver, uid: str, container: str) -> ContainerState | None:
