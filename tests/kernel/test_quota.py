@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from lichen.kernel.admission import weights
 from lichen.kernel.kernel import SYSTEM, Kernel
 from lichen.kernel.session import Session
-from lichen.kinds.builtin import CONFIG_MAP, LIMIT_RANGE, POD, RESOURCE_QUOTA, SERVICE
+from lichen.kinds.builtin import CONFIG_MAP, LIMIT_RANGE, NAMESPACE, POD, RESOURCE_QUOTA, SERVICE
 from lichen.model.errors import Forbidden
 from lichen.model.kind import new_object
+from lichen.model.names import CONTROLLERS
+from lichen.model.state import Caller
 from tests.kernel.custom.crontab import CRONTAB, GROUP, a_crontab, define
-from tests.kernel.helpers import AllowAll
+from tests.kernel.helpers import AllowAll, a_kernel
 
 Object = dict[str, Any]
 
@@ -151,3 +154,67 @@ async def test_objects_of_installed_kinds_are_counted(session: Session) -> None:
     await until_used(session, {f"count/crontabs.{GROUP}": "1"})
     with pytest.raises(Forbidden, match="exceeded quota"):
         await session.create(CRONTAB, a_crontab("two"))
+
+
+MEMBER = Caller("mia", ("system:authenticated",))
+
+
+def a_map(name: str, size: int) -> Object:
+    return {**new_object(CONFIG_MAP, name, "default"), "data": {"text": "x" * size}}
+
+
+async def test_who_has_as_many_bytes_as_a_quota_allows_writes_nothing_that_grows(kernel: Kernel) -> None:
+    admin, member = kernel.acting(SYSTEM), kernel.acting(MEMBER)
+    await admin.create(RESOURCE_QUOTA, a_quota({"lichen.dev/bytes": "1Mi"}))
+    for name in ("a", "b"):
+        await member.create(CONFIG_MAP, a_map(name, 700_000))
+    await until_used(admin, {"lichen.dev/bytes": "2Mi"})
+    with pytest.raises(Forbidden, match=r"exceeded quota: the objects of namespace default have \d+ bytes of 1048576"):
+        await member.create(CONFIG_MAP, a_map("c", 1))
+    with pytest.raises(Forbidden):
+        await member.patch(CONFIG_MAP, "a", "default", {"data": {"more": "x"}})
+    await admin.create(CONFIG_MAP, a_map("c", 1))
+    await member.patch(CONFIG_MAP, "a", "default", {"data": {"text": "x"}})
+    await until_used(admin, {"lichen.dev/bytes": "1Mi"})
+    await member.create(CONFIG_MAP, a_map("d", 1))
+
+
+async def test_what_was_taken_is_free_again_when_it_is_deleted_or_the_quota_is(kernel: Kernel) -> None:
+    admin, member = kernel.acting(SYSTEM), kernel.acting(MEMBER)
+    held = a_map("a", 9_000)
+    held["metadata"]["finalizers"] = ["x.dev/y"]
+    await member.create(CONFIG_MAP, held)
+    await admin.create(RESOURCE_QUOTA, a_quota({"lichen.dev/bytes": "8k"}))
+    with pytest.raises(Forbidden):
+        await member.create(CONFIG_MAP, a_map("b", 1))
+    await member.delete(CONFIG_MAP, "a", "default")
+    await member.patch(CONFIG_MAP, "a", "default", {"metadata": {"finalizers": None}})
+    await member.create(CONFIG_MAP, a_map("b", 9_000))
+    with pytest.raises(Forbidden):
+        await member.create(CONFIG_MAP, a_map("c", 1))
+    await admin.delete(RESOURCE_QUOTA, "q", "default")
+    await member.create(CONFIG_MAP, a_map("c", 1))
+
+
+async def test_bytes_have_a_bound_where_no_quota_says_it_and_others_are_not_held_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(weights, "MOST", 20_000)
+    kernel = await a_kernel()
+    admin, member = kernel.acting(SYSTEM), kernel.acting(MEMBER)
+    await admin.create(NAMESPACE, new_object(NAMESPACE, "other"))
+    await member.create(CONFIG_MAP, a_map("a", 30_000))
+    with pytest.raises(Forbidden):
+        await member.create(CONFIG_MAP, a_map("b", 1))
+    await member.create(CONFIG_MAP, new_object(CONFIG_MAP, "b", "other"))
+    await kernel.acting(Caller(CONTROLLERS)).create(CONFIG_MAP, a_map("b", 1))
+
+
+async def test_a_kernel_that_starts_knows_what_there_is_and_what_may_be() -> None:
+    first = await a_kernel()
+    await first.acting(SYSTEM).create(CONFIG_MAP, a_map("a", 9_000))
+    await first.acting(SYSTEM).create(RESOURCE_QUOTA, a_quota({"lichen.dev/bytes": "8k"}))
+    again = Kernel(first.store, AllowAll())
+    await again.start()
+    with pytest.raises(Forbidden):
+        await again.acting(MEMBER).create(CONFIG_MAP, a_map("b", 1))

@@ -14,6 +14,7 @@ import pytest
 
 from lichen.kinds.builtin import CONFIG_MAP, PRIORITY_CLASS
 from lichen.model.errors import Conflict, Expired, InsufficientStorage, NotFound, Unavailable
+from lichen.model.kind import Kind
 from lichen.model.meta import name_of, revision_of
 from lichen.store import SqliteStore, StoreError, Window
 from lichen.store.sqlite import SqliteJournal
@@ -226,3 +227,29 @@ async def test_commits_are_synced_before_they_are_answered(tmp_path: Path) -> No
     settings = [journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     journal.close()
     assert settings == ["wal", 2]
+
+
+async def test_what_each_namespace_weighs_is_known_whatever_happens(tmp_path: Path) -> None:
+    def weighed(store: SqliteStore) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for group, plural in store.resources():
+            for key, entry in store.table(Kind(group, "v1", "", plural)).entries.items():
+                namespace = key.partition("\0")[0]
+                sums[namespace] = sums.get(namespace, 0) + len(entry.raw)
+        return sums
+
+    store = await SqliteStore.open(tmp_path / "s.db", window=Window(changes=2))
+    await store.create(PRIORITY_CLASS, a_class("class"))
+    for number in range(5):
+        await store.create(CONFIG_MAP, a_map(f"m{number}", key="x" * 100 * number))
+        await store.create(CONFIG_MAP, a_map(f"m{number}", OTHER))
+    await store.patch(CONFIG_MAP, "m1", NS, {"data": {"key": "y" * 1000}})
+    await store.patch(CONFIG_MAP, "m4", NS, {"data": {"key": None}})
+    for number in range(5):
+        await store.delete(CONFIG_MAP, f"m{number}", OTHER)
+    assert store.weights == weighed(store)
+    assert set(store.weights) == {"", NS}
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "s.db")
+    assert store.weights == weighed(store)
+    await store.close()

@@ -63,6 +63,8 @@ class Engine:
         self._marks: deque[tuple[float, int]] = deque()
         self._holds = Holds(window.held_bytes)
         self._superseded = 0
+        self.weights: dict[str, int] = {}
+        """Bytes of each namespace's objects, as they are stored now."""
         self._garbage: list[int] = []
         self._queue: list[tuple[Row, asyncio.Future[None]]] = []
         self._flying: list[tuple[Row, asyncio.Future[None]]] = []
@@ -123,6 +125,8 @@ class Engine:
                 entries[key] = Entry(raw, revision)
         for table in self._tables.values():
             table.keys = sorted(table.entries)
+            for key, entry in table.entries.items():
+                self._weigh(key, len(entry.raw))
         for revision, deleted, group, plural, namespace, name, raw in loaded.rows[window:]:
             table = self._tables.setdefault((group, plural), Table(group, plural))
             key = key_of(namespace, name)
@@ -258,8 +262,21 @@ class Engine:
         table.apply(record)
         self._order.append(table)
         self._revision = record.revision
+        grown = 0 if record.deleted else len(record.entry.raw)
         if record.previous is not None:
-            self._superseded += len(record.previous.raw)
+            superseded = len(record.previous.raw)
+            self._superseded += superseded
+            grown -= superseded
+        if grown:
+            self._weigh(record.key, grown)
+
+    def _weigh(self, key: str, grown: int) -> None:
+        namespace = key[: key.index("\0")]
+        weight = self.weights.get(namespace, 0) + grown
+        if weight:
+            self.weights[namespace] = weight
+        else:
+            del self.weights[namespace]
 
     def _trim(self) -> None:
         while self._order and (

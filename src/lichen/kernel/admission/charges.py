@@ -144,6 +144,6 @@ def _reaches_out(affinity: Object) -> bool:
 
 def text_of_amount(key: str, amount: Fraction) -> str:
     """As quotas write it."""
-    if key.endswith(("memory", "storage")):
+    if key.endswith(("memory", "storage", "/bytes")):
         return canonical(f"{amount / _MIB}Mi") if (amount / _MIB).denominator == 1 else str(int(amount))
     return canonical(str(amount)) if amount.denominator == 1 else canonical(f"{float(amount):.9f}")

@@ -9,6 +9,7 @@ from collections import defaultdict
 from fractions import Fraction
 
 from lichen.kernel.admission.charges import SIZED, STORED, Amounts, charge, covers, text_of_amount
+from lichen.kernel.admission.weights import BYTES, Weights
 from lichen.kinds.builtin import RESOURCE_QUOTA
 from lichen.kinds.catalog import all_kinds
 from lichen.model.data import Object
@@ -42,7 +43,8 @@ async def usage(state: State, kinds: tuple[Kind, ...], quotas: list[Object], *, 
 class Counter:
     """Counts namespaces in the background; one count at a time for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
 
@@ -59,7 +61,7 @@ class Counter:
                 await asyncio.sleep(GATHER_SECONDS)
                 self._again.discard(namespace)
                 try:
-                    await _write(state, namespace)
+                    await _write(state, namespace, self._weights.used(namespace))
                 except (Conflict, NotFound):
                     continue
                 except ApiError as error:
@@ -70,13 +72,14 @@ class Counter:
             del self._tasks[namespace]
 
 
-async def _write(state: State, namespace: str) -> None:
+async def _write(state: State, namespace: str, weight: Fraction) -> None:
     quotas = (await state.list(RESOURCE_QUOTA, namespace)).items
     if not quotas:
         return
     kinds = {kind for quota in quotas for key in _hard(quota) for kind in kinds_of_key(key)}
     for quota, used in zip(quotas, await usage(state, tuple(kinds), quotas), strict=True):
         hard = _hard(quota)
+        used[BYTES] = weight
         counted = {key: text_of_amount(key, used.get(key, Fraction(0))) for key in hard}
         status = {"hard": hard, "used": counted} if hard else {}
         if (quota.get("status") or {}) != status:
@@ -90,6 +93,8 @@ def _hard(quota: Object) -> Object:
 
 def kinds_of_key(key: str) -> tuple[Kind, ...]:
     """The kinds whose objects are charged for what a quota calls `key`."""
+    if key == BYTES:
+        return ()
     if key.endswith(("requests.storage", "/persistentvolumeclaims")):
         return STORED
     if key.startswith("services."):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ResourceQuotas: how many objects a namespace may have, and how much cpu and memory its pods and servers together.
+"""ResourceQuotas: how many objects a namespace may have, how many bytes, and how much cpu and memory its pods and
+servers together.
 
 A namespace without a quota pays one look. With one, its writes are admitted one at a time within this process, and what
 is used is counted again after each.
@@ -14,6 +15,7 @@ from fractions import Fraction
 from lichen.kernel.admission import Request, refused
 from lichen.kernel.admission.charges import SIZED, STORED, Amounts, charge, covers, text_of_amount
 from lichen.kernel.admission.counter import Counter, usage
+from lichen.kernel.admission.weights import Weights
 from lichen.kinds.builtin import POD, RESOURCE_QUOTA, SERVICE
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
@@ -30,14 +32,21 @@ class Quotas:
 
     def __init__(self) -> None:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._counter = Counter()
+        self._weights = Weights()
+        self._counter = Counter(self._weights)
 
     async def admit(self, request: Request) -> None:
         if not request.namespace:
             return
         if request.kind == RESOURCE_QUOTA:
+            self._learn_after(request)
             self._count_after(request)
             return
+        weights = self._weights
+        if weights.now.get(request.namespace, 0) >= weights.least:
+            weights.check(request)
+        if request.namespace in weights.most:
+            self._count_after(request)
         if request.verb == "update" and not _grows(request):
             if _matters(request) and await self._limited(request.state, request.namespace):
                 self._count_after(request)
@@ -63,16 +72,26 @@ class Quotas:
     async def removed(self, kind: Kind, obj: Object, state: State) -> None:
         """Releasing: what the object took is free again."""
         namespace = obj["metadata"].get("namespace")
+        if kind == RESOURCE_QUOTA:
+            await self._weights.learn(state, namespace)
         if namespace and await self._limited(state, namespace):
             self._counter.count(state, namespace)
 
     async def resume(self, state: State) -> None:
         """Count again what all quotas say."""
+        self._weights.resume(state)
         for quota in (await state.list(RESOURCE_QUOTA)).items:
+            self._weights.note(quota)
             self._counter.count(state, quota["metadata"]["namespace"])
 
     async def _limited(self, state: State, namespace: str) -> bool:
         return bool((await state.list(RESOURCE_QUOTA, namespace, limit=1)).items)
+
+    def _learn_after(self, request: Request) -> None:
+        async def learn() -> None:
+            await self._weights.learn(request.state, request.namespace)
+
+        request.done.append(learn)
 
     def _count_after(self, request: Request) -> None:
         async def count() -> None:
