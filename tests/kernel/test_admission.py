@@ -259,6 +259,15 @@ async def test_host_processes_run_only_for_the_system(session: Session) -> None:
         await session.create(POD, a_pod(runtimeClassName="none"))
 
 
+async def test_an_empty_directory_is_of_no_negative_size(session: Session) -> None:
+    with pytest.raises(Invalid, match=r"spec\.volumes\[0\]\.emptyDir\.sizeLimit: Forbidden"):
+        await session.create(POD, a_pod(volumes=[{"name": "v", "emptyDir": {"sizeLimit": "-1Mi"}}]))
+    for limit in ("1Mi", "0", None):
+        await session.create(
+            POD, a_pod(f"p-{limit}".lower(), volumes=[{"name": "v", "emptyDir": {"sizeLimit": limit}}])
+        )
+
+
 @pytest.mark.parametrize(
     "spec",
     [

@@ -63,6 +63,8 @@ def _check_volumes(volumes: list[Object], path: str, faults: Faults) -> set[str]
         check_unique(name, names, f"{here}.name", faults)
         if len(volume) > 2:
             faults.forbidden(f"{here}.{sorted(set(volume) - {'name'})[-1]}", "may not specify more than 1 volume type")
+        if parse(str((volume.get("emptyDir") or {}).get("sizeLimit") or "0")) < 0:
+            faults.forbidden(f"{here}.emptyDir.sizeLimit", "SizeLimit field must be a valid resource quantity")
         for source in ("secret", "configMap", "downwardAPI", "projected"):
             _check_modes(volume.get(source) or {}, f"{here}.{source}", faults)
     return names
