@@ -49,6 +49,14 @@ def test_up_hands_over_what_clients_need_and_touches_nothing_else(here: Here):
     }
 
 
+def test_the_namespace_that_a_user_chose_outlives_the_clouds_next_start(here: Here):
+    assert here.up().code == 0
+    here.kubectl_ok("config", "set-context", "--current", "--namespace=demo")
+    here.lichen("down", "--data-dir", str(here.data_dir))
+    assert here.up().code == 0
+    assert here.kubectl_ok("config", "view", "--minify", "-o", "jsonpath={..namespace}") == "demo"
+
+
 def test_a_second_cloud_leaves_alone_what_leads_to_the_first_while_that_runs(here: Here):
     assert here.up().code == 0
     files = [Path(here.env["OS_CLIENT_CONFIG_FILE"]), Path(here.env["KUBECONFIG"])]

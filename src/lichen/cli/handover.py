@@ -12,7 +12,7 @@ from typing import NamedTuple
 import yaml
 
 from lichen.client.clouds import cloud_entries, merge_clouds
-from lichen.client.kubeconfig import kubeconfig_text
+from lichen.client.kubeconfig import NAME, KubeconfigError, kubeconfig_text, read_kubeconfig
 from lichen.client.local import LocalCloud, read_credentials, read_local, write_private
 
 
@@ -31,7 +31,7 @@ def hand_over(cloud: LocalCloud) -> Handed:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") if owner is None else home / ".config"
     handed = _places(config, cloud)
     merge_clouds(handed.clouds, entries_of(cloud))
-    write_private(handed.kubeconfig, kubeconfig_of(cloud).encode())
+    write_private(handed.kubeconfig, kubeconfig_of(cloud, _chosen_namespace(handed.kubeconfig)).encode())
     if owner is not None:
         for path in (handed.clouds, handed.kubeconfig, handed.clouds.parent, handed.kubeconfig.parent, config):
             os.chown(path, owner.pw_uid, owner.pw_gid)
@@ -66,8 +66,17 @@ def entries_of(cloud: LocalCloud) -> dict[str, object]:
     )
 
 
-def kubeconfig_of(cloud: LocalCloud) -> str:
-    return kubeconfig_text(cloud.kubernetes_url, cloud.ca_file.read_bytes(), read_credentials(cloud).admin_token)
+def kubeconfig_of(cloud: LocalCloud, namespace: str = "default") -> str:
+    token = read_credentials(cloud).admin_token
+    return kubeconfig_text(cloud.kubernetes_url, cloud.ca_file.read_bytes(), token, namespace=namespace)
+
+
+def _chosen_namespace(kubeconfig: Path) -> str:
+    """What `kubectl config set-context --current --namespace` wrote: a cloud that is started again keeps it."""
+    try:
+        return read_kubeconfig(kubeconfig, NAME).namespace
+    except KubeconfigError:
+        return "default"
 
 
 def calling_user() -> tuple[Path, pwd.struct_passwd | None]:
