@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from lichen.kinds.builtin import SECRET
 from lichen.kinds.compute.server import Server
 from lichen.model.data import Object
+from lichen.planning.times import rfc3339
 
 from .cloud import TestCloud
 
@@ -177,6 +179,23 @@ async def test_an_error_says_why(cloud: TestCloud, parts: Parts) -> None:
     view = await shown(cloud, id)
     assert (view["status"], view["OS-EXT-STS:vm_state"]) == ("ERROR", "error")
     assert view["fault"]["message"] == "No node has 256 MiB left."
+
+
+async def test_a_server_without_a_host_is_in_error_after_a_minute_until_it_has_one(
+    cloud: TestCloud, parts: Parts
+) -> None:
+    id = await a_server(cloud, parts)
+    words = "0/1 nodes are available: 1 Insufficient memory."
+    refused = {"type": "Scheduled", "status": "False", "reason": "Unschedulable", "message": words}
+    for seconds, status in ((5, "BUILD"), (65, "ERROR")):
+        since = rfc3339(time.time() - seconds)
+        await cloud.report(Server.KIND, id, phase="Pending", conditions=[{**refused, "lastTransitionTime": since}])
+        assert (await shown(cloud, id))["status"] == status
+    assert (await shown(cloud, id))["fault"]["message"] == f"No valid host was found. {words}"
+    listed = (await cloud.ok("GET", f"{V}/servers?status=ERROR"))["servers"]
+    assert [server["id"] for server in listed] == [id]
+    await cloud.boots(id)
+    assert (await shown(cloud, id))["status"] == "ACTIVE"
 
 
 async def test_the_console_is_read_from_the_node(cloud: TestCloud, parts: Parts) -> None:

@@ -6,10 +6,12 @@ Nova's task_state says what has been asked for and is not yet done; that is the 
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from lichen.model.data import Object
-from lichen.model.meta import is_deleting
+from lichen.model.meta import find_condition, is_deleting
+from lichen.planning.times import seconds_of
 
 POWER_STATES = {"NoState": 0, "Running": 1, "Paused": 3, "Shutdown": 4, "Crashed": 6}
 NOVA_STATUSES = frozenset(
@@ -26,6 +28,10 @@ STILL = {"Paused": ("PAUSED", "paused"), "Suspended": ("SUSPENDED", "suspended")
 TASKS_TO = {"Paused": "pausing", "Suspended": "suspending"}
 TASKS_FROM = {"Paused": "unpausing", "Suspended": "resuming"}
 
+PATIENCE = 60.0
+"""Seconds for which a server that no host has room for is being built; then Nova's clients need not wait any more,
+though it will be built when there is room."""
+
 
 class ServerState(NamedTuple):
     """In Nova's words; power is its number."""
@@ -41,8 +47,18 @@ def server_state(obj: Object) -> ServerState:
     power = POWER_STATES.get(status.get("power", ""), 0)
     if status.get("phase") == "Suspended":
         power = POWER_STATES["Shutdown"]  # what nova says of a suspended guest
+    if has_no_host(obj, time.time()) and not is_deleting(obj):
+        return ServerState("ERROR", "error", None, power)
     name, vm_state = _status_of(spec, status)
     return ServerState(name, vm_state, _task_of(obj, spec, status), power)
+
+
+def has_no_host(obj: Object, now: float) -> bool:
+    """The scheduler has found none for so long that Nova would have given up."""
+    placed = find_condition(obj, "Scheduled")
+    if obj["spec"].get("node") or placed is None or placed["status"] != "False":
+        return False
+    return now - seconds_of(placed.get("lastTransitionTime")) >= PATIENCE
 
 
 def reboot_is_pending(spec: Object, status: Object) -> bool:

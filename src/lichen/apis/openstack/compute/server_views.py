@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from lichen.apis.openstack.compute.server_state import server_state
+from lichen.apis.openstack.compute.server_state import has_no_host, server_state
 from lichen.model.data import Object
 from lichen.model.meta import find_condition
 
@@ -252,6 +253,10 @@ def _since(obj: Object, names: Names, version: Version, single: bool) -> Json:
 
 def _fault(obj: Object, names: Names) -> Json | None:
     status = obj.get("status") or {}
+    if has_no_host(obj, time.time()):
+        placed = find_condition(obj, "Scheduled") or {}
+        message = f"No valid host was found. {placed.get('message', '')}"
+        return {"code": 500, "created": placed.get("lastTransitionTime"), "message": message}
     if status.get("phase") != "Error":
         return None
     ready = find_condition(obj, "Ready") or {}
