@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import re
 
+from lichen.kinds.core.claim import validate_claim_update
 from lichen.kinds.core.common import check_immutable, check_not_negative
 from lichen.kinds.core.networkpolicy import default_network_policy, validate_network_policy
 from lichen.kinds.faults import Faults
@@ -170,7 +171,9 @@ RULES: dict[tuple[str, str], Rules] = {
     ("", "configmaps"): Rules(validate=_check_keys, validate_update=_check_frozen),
     ("", "secrets"): Rules(default=default_secret, validate=_check_keys, validate_update=validate_secret_update),
     ("", "persistentvolumes"): Rules(default=default_volume, begin=begin_pending),
-    ("", "persistentvolumeclaims"): Rules(default=default_claim, begin=begin_pending),
+    ("", "persistentvolumeclaims"): Rules(
+        default=default_claim, begin=begin_pending, validate_update=validate_claim_update
+    ),
     ("", "endpoints"): Rules(default=default_endpoints),
     ("", "limitranges"): Rules(default=default_limit_range),
     (_RBAC, "rolebindings"): BINDING,
