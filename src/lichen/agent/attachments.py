@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from lichen.agent.failures import Failures, Place, Told
+from lichen.agent.pod_making import Claimed
 from lichen.agent.reporting import patch_finalizers, patch_status
 from lichen.agent.sources import Sources
 from lichen.agent.workers import Workers
@@ -96,8 +97,8 @@ class NodeAttachments:
             disks.append(self._disk(attachment))
         return tuple(disks)
 
-    async def folders_of(self, pod: Object) -> tuple[dict[str, Path], str]:
-        """Where the claims that a pod mounts are on this node, by their names; and what is missing, in words."""
+    async def folders_of(self, pod: Object) -> Claimed:
+        """Where the claims that a pod mounts are on this node, by their names; and what is missing."""
         folders: dict[str, Path] = {}
         mounted = await self.mounts.discover() if self.mounts is not None else frozenset()
         for volume in pod["spec"].get("volumes") or []:
@@ -106,26 +107,28 @@ class NodeAttachments:
             name = volume["persistentVolumeClaim"]["claimName"]
             claim = self._sources.claims.get(name, namespace_of(pod))
             if claim is None:
-                return folders, f'persistentvolumeclaim "{name}" not found'
+                return Claimed(folders, f'persistentvolumeclaim "{name}" not found')
             persistent = self._sources.persistent.get(claim["spec"].get("volumeName") or "")
             if persistent is None or (claim.get("status") or {}).get("phase") != "Bound":
-                return folders, f'persistentvolumeclaim "{name}" is not bound yet'
+                return Claimed(folders, f'persistentvolumeclaim "{name}" is not bound yet', on_its_way=True)
             volume_id = handle_of(persistent)
             if not volume_id:
-                return folders, f'persistentvolumeclaim "{name}" is of a driver that this node does not have'
+                return Claimed(folders, f'persistentvolumeclaim "{name}" is of a driver that this node does not have')
             if self.mounts is None or volume_id not in mounted:
-                return folders, self._why_not_mounted(name, volume_id)
+                return self._not_mounted(folders, name, volume_id)
             folders[name] = self.mounts.folder(volume_id)
-        return folders, ""
+        return Claimed(folders)
 
-    def _why_not_mounted(self, claim: str, volume_id: str) -> str:
+    def _not_mounted(self, folders: dict[str, Path], claim: str, volume_id: str) -> Claimed:
         for attachment in self._sources.attachments.items.values():
             if attachment["spec"].get("volumeId") == volume_id:
                 fault = (attachment.get("status") or {}).get("fault")
                 if attachment["spec"].get("server"):
                     fault = f"server {attachment['spec']['server']} has its volume"
-                return f'persistentvolumeclaim "{claim}" cannot be mounted: {fault or "it is being attached"}'
-        return f'persistentvolumeclaim "{claim}" is waiting for its volume to be attached to node {self._node}'
+                said = f'persistentvolumeclaim "{claim}" cannot be mounted: {fault or "it is being attached"}'
+                return Claimed(folders, said, on_its_way=not fault)
+        said = f'persistentvolumeclaim "{claim}" is waiting for its volume to be attached to node {self._node}'
+        return Claimed(folders, said, on_its_way=True)
 
     async def grown(self, volume: Object) -> None:
         """Let whoever has the volume see its new size."""

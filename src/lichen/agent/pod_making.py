@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
@@ -44,10 +45,19 @@ def needs_port(pod: Object) -> bool:
     return not pod["spec"].get("hostNetwork") and runtime_of(pod) != "process"
 
 
-async def no_claims(pod: Object) -> tuple[Mapping[str, Path], str]:
+class Claimed(NamedTuple):
+    """Where the claims of a pod are mounted, by their names. missing: what is not there, in words; on_its_way: it will
+    be without anybody's doing."""
+
+    folders: Mapping[str, Path]
+    missing: str = ""
+    on_its_way: bool = False
+
+
+async def no_claims(pod: Object) -> Claimed:
     """Of a node that mounts no volumes."""
     claims = [v for v in pod["spec"].get("volumes") or [] if "persistentVolumeClaim" in v]
-    return {}, "this node mounts no volumes" if claims else ""
+    return Claimed({}, "this node mounts no volumes" if claims else "")
 
 
 class PodMaking:
@@ -67,8 +77,7 @@ class PodMaking:
         tell: Callable[[str], None],
     ) -> None:
         """tell: called with the uid of a pod whose volumes may have to change."""
-        self.claims: Callable[[Object], Awaitable[tuple[Mapping[str, Path], str]]] = no_claims
-        """Where the claims of a pod are mounted, and what is missing."""
+        self.claims: Callable[[Object], Awaitable[Claimed]] = no_claims
         self._networks = networks
         self._sources = sources
         self._volumes = volumes
@@ -113,7 +122,7 @@ class PodMaking:
             self._events.pulled(pod, spec)
             stage.reason = "CreateContainerConfigError"
             find = await self._references.of(pod, spec)
-            tokens, (claims, _) = await self._references.tokens(pod, [spec]), await self.claims(pod)
+            tokens, claims = await self._references.tokens(pod, [spec]), (await self.claims(pod)).folders
             ips = self.ips(pod, (await driver.discover()).get(uid_of(pod)))
             links = service_links(pod, self._sources.services.items.values(), self._api)
             env = environment(pod, spec, find, self._host_ip, ips, links)

@@ -237,8 +237,9 @@ class Pods:
         refusal = self._refusal(pod, driver)
         if refusal:
             failures[""] = plan.Failure("FailedCreatePodSandBox", refusal, self._clock.now(), 30)
-        elif state is None and (missing := (await self.making.claims(pod))[1]):
-            failures[""] = plan.Failure("FailedMount", missing, self._clock.now(), 1)
+        elif state is None and (claimed := await self.making.claims(pod)).missing:
+            reason = "WaitingForVolume" if claimed.on_its_way else "FailedMount"
+            failures[""] = plan.Failure(reason, claimed.missing, self._clock.now(), 1)
         containers = tuple(_container(c) for c in state.containers) if state else ()
         port = self.making.port(uid)
         return plan.PodActual(
