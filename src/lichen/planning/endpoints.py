@@ -5,6 +5,7 @@ somebody wrote for a Service without a selector. Semantics: Kubernetes core/v1 a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from lichen.kinds.builtin import ENDPOINT_SLICE, ENDPOINTS
@@ -51,6 +52,8 @@ def _subsets(slices: Sequence[Object]) -> list[Object]:
                     "targetRef": endpoint["targetRef"],
                 }
             )
+        for addresses in subset.values():
+            addresses.sort(key=lambda address: ip_address(address["ip"]))
         if subset:
             subsets.append({**subset, "ports": [{k: v for k, v in port.items() if v != ""} for port in piece["ports"]]})
     return subsets
