@@ -213,12 +213,36 @@ def test_a_pod_without_its_image():
 
 
 def test_a_pod_that_crashes_says_its_last_exit_and_where_its_log_is():
-    last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    last = {"terminated": {"exitCode": 2, "reason": "Error"}}
     pod = a_pod(container=waiting("CrashLoopBackOff", "back-off", lastState=last), phase="Running")
     assert told(pod) == [
-        "pod demo/x starts container c again and again: it ended with exit code 137 (OOMKilled)",
+        "pod demo/x starts container c again and again: it ended with exit code 2",
         "kubectl -n demo logs x -c c --previous",
     ]
+
+
+def test_a_container_that_ran_out_of_memory_leads_to_its_limit():
+    last = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    deployment = a("Deployment", "web", spec={"replicas": 1})
+    pod = a_pod(container=waiting("CrashLoopBackOff", "back-off", lastState=last), phase="Running", owner=deployment)
+    assert told(pod, deployment) == [
+        "pod demo/x starts container c again and again: it ended with exit code 137 (OOMKilled)",
+        "kubectl -n demo set resources deployment/web -c c --limits=memory=MORE",
+    ]
+    assert told(a_pod(container={"name": "c", "state": last}, phase="Failed"))[-1] == (
+        "kubectl -n demo replace --force -f FILE (with a higher memory limit)"
+    )
+
+
+def test_a_config_map_that_is_not_there_is_made():
+    pod = a_pod(container=waiting("CreateContainerConfigError", 'configmap "colours" not found'))
+    assert told(pod)[-1] == "kubectl -n demo create configmap colours --from-literal=KEY=VALUE"
+
+
+def test_a_sidecar_that_is_not_ready_is_not_called_an_init_container():
+    pod = a_pod(unready("", ""), container={"name": "c", "state": {"running": {}}, "ready": False}, phase="Running")
+    pod["spec"]["initContainers"] = [{"name": "c", "image": "shop:1", "restartPolicy": "Always"}]
+    assert told(pod)[0] == "pod demo/x runs container c, which is not ready: its readiness probe has not succeeded"
 
 
 def test_a_pod_that_was_evicted_says_why_however_its_containers_ended():

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from lichen.model.data import Object
 from lichen.model.meta import find_condition, name_of, namespace_of
 from lichen.planning.causes import Cause, World, kubectl, one_line, phase_of, placing, refused, resource, said, unseen
+from lichen.planning.pod_restart import is_sidecar
 from lichen.planning.pod_storage import EVICTED
 
 OWNED = {"Deployment": ("ReplicaSet", "Pod"), "CronJob": ("Job",)}
 BEGINNING = ("ContainerCreating", "PodInitializing")
+_NOT_FOUND = re.compile(r'(configmap|secret) "([^"]+)" not found')
 
 
 def of_pod(pod: Object, world: World) -> Cause | None:
@@ -87,15 +90,17 @@ def _of_container(pod: Object, container: Object, world: World) -> Cause | None:
         return Cause(f"cannot have image {_image(pod, name)} of container {name}: {words or reason}", mend=mend)
     if reason == "CrashLoopBackOff":
         return Cause(f"starts container {name} again and again: {_ended(container)}{_killed(pod, container, world)}",
-                     mend=f"{logs} --previous")  # fmt: skip
+                     mend=_more_memory(pod, container, world) or f"{logs} --previous")  # fmt: skip
     if reason:
         return Cause(f"cannot start container {name}: {reason}{f': {words}' if words else ''}",
-                     mend=kubectl("describe", pod))  # fmt: skip
+                     mend=_what_is_named(pod, words) or kubectl("describe", pod))  # fmt: skip
     code = (state.get("terminated") or {}).get("exitCode", 0)
     if code:
-        return Cause(f"ended in container {name}: {_ended({'lastState': state})}", mend=logs)
+        ended = {"name": name, "lastState": state}
+        return Cause(f"ended in container {name}: {_ended(ended)}", mend=_more_memory(pod, ended, world) or logs)
     if "running" in state and not container.get("ready", True):
-        if any(c["name"] == name for c in pod["spec"].get("initContainers") or []):
+        inits = pod["spec"].get("initContainers") or []
+        if any(c["name"] == name and not is_sidecar(c) for c in inits):
             return Cause(f"is still running its init container {name}", mend=f"{logs} --follow")
         why = world.warning(pod) or "its readiness probe has not succeeded"
         return Cause(f"runs container {name}, which is not ready: {why}", mend=logs)
@@ -114,6 +119,25 @@ def _ended(container: Object) -> str:
     reason = f" ({last['reason']})" if last.get("reason") not in (None, "", "Error", "Completed") else ""
     words = f": {one_line(last['message'])}" if last.get("message") else ""
     return f"it ended with exit code {last.get('exitCode', '?')}{reason}{words}"
+
+
+def _more_memory(pod: Object, container: Object, world: World) -> str:
+    """Of a container that had more memory than its limit: how that is raised."""
+    if ((container.get("lastState") or {}).get("terminated") or {}).get("reason") != "OOMKilled":
+        return ""
+    root = world.root_of(pod)
+    if root is pod:  # whose limits stay as they were made
+        return f"kubectl -n {namespace_of(pod)} replace --force -f FILE (with a higher memory limit)"
+    where = f"kubectl -n {namespace_of(pod)} set resources {resource(root)}/{name_of(root)}"
+    return f"{where} -c {container['name']} --limits=memory=MORE"
+
+
+def _what_is_named(pod: Object, words: str) -> str:
+    """The command that makes the ConfigMap or Secret that is not there."""
+    if (missing := _NOT_FOUND.search(words)) is None:
+        return ""
+    kind = "configmap" if missing[1] == "configmap" else "secret generic"
+    return f"kubectl -n {namespace_of(pod)} create {kind} {missing[2]} --from-literal=KEY=VALUE"
 
 
 def _killed(pod: Object, container: Object, world: World) -> str:
