@@ -79,6 +79,7 @@ class TestProcessPods(PodConformance):
             await told(pod.uid)
         assert (await until_exited(pods, pod)).exit_code == 137
         assert not started.process.alive()
+        assert not (await state_of(pods, pod)).ready
 
     async def test_what_a_process_leaves_behind_ends_with_it(self, pods: ProcessPods) -> None:
         pod = await self.started(pods, self.a_container("sleep 1234 & echo $!; exit 0"))

@@ -326,6 +326,13 @@ def test_a_container_that_is_held_back_says_so_and_how_it_ended():
     assert (found["restartCount"], found["ready"], found["started"]) == (3, False, False)
 
 
+def test_what_ended_with_its_sandbox_is_not_held_back():
+    actual = PodActual("Dead", (), (ended(code=137, attempt=3),))
+    found = status(a_pod(), actual)["containerStatuses"][0]
+    assert found["state"]["terminated"]["exitCode"] == 137
+    assert doing(a_pod(status={"containerStatuses": [found]}), READY) == [StartContainer("main", 4)]
+
+
 def test_a_restarted_container_says_how_the_attempt_before_ended():
     before = a_pod()
     before["status"] = status(before, with_(ended(code=9)))

@@ -23,7 +23,7 @@ def container_status(
     status: Object = {
         "name": spec["name"],
         "state": _state(pod, spec, container, actual, initialized, now),
-        "lastState": _last_state(pod, spec, container, old, actual.engine, now),
+        "lastState": _last_state(pod, spec, container, old, actual, now),
         "ready": ready,
         "restartCount": container.attempt if container is not None else int(old.get("restartCount") or 0),
         "image": (container.image if container is not None else "") or spec.get("image", ""),
@@ -45,9 +45,9 @@ def _state(
             return {"terminated": _terminated(container, actual.engine)}
         if failure is not None:
             return {"waiting": _failed(failure, now)}
-        if now >= restart_at(container):
-            return {"terminated": _terminated(container, actual.engine)}
-        return {"waiting": _crash_loop(pod, container)}
+        if _is_held_back(container, actual, now):
+            return {"waiting": _crash_loop(pod, container)}
+        return {"terminated": _terminated(container, actual.engine)}
     if _over(pod):
         kept: Object = status_of(pod, spec["name"]).get("state") or {}
         return kept or {"waiting": {"reason": "ContainerCreating"}}
@@ -62,19 +62,25 @@ def _state(
 
 
 def _last_state(
-    pod: Object, spec: Object, container: ContainerActual | None, old: Object, engine: str, now: float
+    pod: Object, spec: Object, container: ContainerActual | None, old: Object, actual: PodActual, now: float
 ) -> Object:
     """How the attempt before ended, as far as status or the machine remember."""
     before: Object = old.get("lastState") or {}
+    engine = actual.engine
     ended = (old.get("state") or {}).get("terminated")
     if container is None:
         return {"terminated": ended} if ended and not _over(pod) else before
     if container.phase == "Exited" and not _over(pod) and wants_restart(pod, spec, container):
-        waiting = now < restart_at(container)
-        return {"terminated": _terminated(container, engine)} if waiting else before
+        held = _is_held_back(container, actual, now)
+        return {"terminated": _terminated(container, engine)} if held else before
     if ended and ended.get("containerID") != f"{engine}://{container.id}":
         return {"terminated": ended}
     return before
+
+
+def _is_held_back(container: ContainerActual, actual: PodActual, now: float) -> bool:
+    """Its next attempt waits. What ended with its sandbox begins in a new one at once: that was no failure."""
+    return actual.sandbox != "Dead" and now < restart_at(container)
 
 
 def _terminated(container: ContainerActual, engine: str) -> Object:

@@ -58,12 +58,14 @@ class Places:
         new.rename(path)
 
     def read_pod(self, uid: str, address: str) -> PodState | None:
-        """A pod as it is now; None if there is none. It is not ready after the machine has booted anew."""
+        """A pod as it is now; None if there is none. It is not ready once the machine has booted anew, or the host of
+        its processes has ended: that was no failure of theirs."""
         try:
             record = json.loads((self.pod(uid) / "pod.json").read_text())
         except OSError:
             return None
-        ready = record["boot"] == boot_id()
+        names = [name for name in self.names(uid) if self.attempts(uid, name)]
+        ready = record["boot"] == boot_id() and all(self._has_host(uid, name) for name in names)
         return PodState(
             uid=uid,
             namespace=record["namespace"],
@@ -71,8 +73,12 @@ class Places:
             ready=ready,
             sandbox_id=uid,
             ips=(address,) if ready and address else (),
-            containers=tuple(self.read_container(uid, name) for name in self.names(uid) if self.attempts(uid, name)),
+            containers=tuple(self.read_container(uid, name) for name in names),
         )
+
+    def _has_host(self, uid: str, name: str) -> bool:
+        started = read_started(self.attempt(uid, name, self.attempts(uid, name)[-1]))
+        return started is None or started.host.alive() or started.process.alive()
 
     def read_container(self, uid: str, name: str) -> ContainerState:
         """Its newest attempt."""
