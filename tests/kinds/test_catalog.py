@@ -171,3 +171,9 @@ def test_a_deployments_selector_selects_its_pods() -> None:
 def test_a_service_of_many_ports_names_them() -> None:
     obj = {"spec": {"ports": [{"port": 80}, {"port": 81}]}}
     assert [field for field, _ in faults_of(SERVICE, obj)] == ["spec.ports[0].name", "spec.ports[1].name"]
+
+
+def test_no_kinds_name_hides_a_short_name_of_another() -> None:
+    names = {name for kind in catalog.all_kinds() for name in (kind.plural, kind.singular or kind.kind.lower())}
+    hidden = [(short, kind.resource) for kind in catalog.all_kinds() for short in kind.short if short in names]
+    assert hidden == []

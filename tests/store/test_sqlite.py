@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from lichen.kinds.builtin import CONFIG_MAP, PRIORITY_CLASS
+from lichen.kinds.identity.limit import Limit
 from lichen.model.errors import Conflict, Expired, InsufficientStorage, NotFound, Unavailable
-from lichen.model.kind import Kind
+from lichen.model.kind import Kind, new_object
 from lichen.model.meta import name_of, revision_of
 from lichen.store import SqliteStore, StoreError, Window
 from lichen.store.sqlite import SqliteJournal
@@ -29,6 +30,23 @@ async def rows_in(path: Path) -> list[tuple[int, str]]:
             return db.execute("SELECT revision, name FROM log ORDER BY revision").fetchall()
 
     return await asyncio.to_thread(read)
+
+
+async def test_what_an_earlier_release_called_otherwise_is_found_by_its_name_of_today(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "s.db")
+    limit = new_object(Limit.KIND, "cores", "", {"serviceId": "s", "resourceName": "cores", "resourceLimit": 5})
+    await store.create(Limit.KIND, limit)
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "s.db")) as db:
+        db.execute("UPDATE log SET plural = 'limits' WHERE plural = 'ownlimits'")
+        db.commit()
+    store = await SqliteStore.open(tmp_path / "s.db")
+    assert (await store.get(Limit.KIND, "cores"))["spec"]["resourceLimit"] == 5
+    await store.delete(Limit.KIND, "cores")
+    await store.close()
+    store = await SqliteStore.open(tmp_path / "s.db")
+    assert (await store.list(Limit.KIND)).items == []
+    await store.close()
 
 
 async def test_reopened_store_has_all_objects_and_its_revision(tmp_path: Path) -> None:

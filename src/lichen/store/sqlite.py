@@ -32,6 +32,8 @@ CREATE TABLE log (
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), compacted INTEGER NOT NULL);
 INSERT INTO meta VALUES (1, 0);
 """
+_RENAMED = {("identity.lichen.dev", "limits"): "ownlimits"}
+"""(group, plural) as earlier releases wrote it, and its plural now."""
 _MARKS = f"PRAGMA user_version = {FORMAT}; PRAGMA application_id = {APPLICATION};"
 
 
@@ -68,10 +70,8 @@ class SqliteJournal:
     def load(self) -> Loaded:
         rows = self._db.execute("SELECT revision, deleted, grp, plural, namespace, name, object FROM log ORDER BY 1")
         (compacted,) = self._db.execute("SELECT compacted FROM meta").fetchone()
-        if self._sealer is None:
-            return Loaded(rows.fetchall(), compacted)
-        unseal = self._sealer.unseal
-        return Loaded([(*row[:6], unseal(row[2], row[3], row[6])) for row in rows], compacted)
+        unseal = self._sealer.unseal if self._sealer is not None else _as_it_is
+        return Loaded([(*row[:3], _plural(row), *row[4:6], unseal(row[2], row[3], row[6])) for row in rows], compacted)
 
     def commit(self, batch: Batch) -> None:
         rows = [self._values(table.group, table.plural, record) for table, record in batch.rows]
@@ -132,6 +132,15 @@ class SqliteJournal:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _plural(row: tuple[Any, ...]) -> str:
+    plural: str = _RENAMED.get((row[2], row[3]), row[3])
+    return plural
+
+
+def _as_it_is(group: str, plural: str, raw: bytes) -> bytes:
+    return raw
 
 
 class SqliteStore(Store):

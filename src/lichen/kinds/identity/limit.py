@@ -21,7 +21,7 @@ class RegisteredLimit(Resource):
     spec: Spec = field("The limit.")
 
 
-@kind("limits", group="identity", namespaced=False, subresources=())
+@kind("ownlimits", group="identity", namespaced=False, subresources=())
 class Limit(Resource):
     """A project's or a domain's own limit, in the place of a RegisteredLimit."""
 

@@ -174,8 +174,8 @@ async def _one(req: Request, kind: Kind, id: str) -> Object:
     try:
         return await objects.find(req, kind, id)
     except NotFound:
-        raise NotFound(f"Could not find {NAMES[kind.plural.replace('registeredlimits', 'registered_limits')]}: {id}."
-                       ) from None  # fmt: skip
+        name = NAMES["limits" if kind == Limit.KIND else "registered_limits"]
+        raise NotFound(f"Could not find {name}: {id}.") from None
 
 
 def _listed(req: Request, plural: str, found: list[Object], names: dict[str, str]) -> Reply:
