@@ -204,6 +204,19 @@ async def test_a_probe_that_cannot_be_made_never_counts_as_ready(world: World):
     assert condition(pod, "Ready") == "False"
 
 
+async def test_an_agent_that_begins_holds_no_earlier_end_against_a_container(world: World):
+    def waits(pod: Object) -> bool:
+        state = status_of(pod).get("state") or {}
+        return (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+
+    await world.store.create(POD, a_pod("web", a_container("exit 1"), hostNetwork=True))
+    held = await world.until(POD, "web", waits)
+    assert status_of(held)["restartCount"] == 1
+    await world.restart()
+    held = await world.until(POD, "web", lambda p: waits(p) and status_of(p)["restartCount"] == 2)
+    assert "back-off 10s" in status_of(held)["state"]["waiting"]["message"]
+
+
 async def test_a_failed_liveness_probe_restarts_the_container(world: World):
     probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
     main = a_container("sleep 1000", livenessProbe=probe)

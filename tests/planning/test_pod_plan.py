@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lichen.model.data import Object
 from lichen.planning.pod import plan_pod
+from lichen.planning.pod_restart import forgiven_until
 from lichen.planning.pod_steps import (
     ContainerActual,
     Failure,
@@ -154,6 +156,27 @@ def test_what_could_not_even_start_waits_like_what_ended():
 
 def test_ten_good_minutes_forgive():
     assert doing(a_pod(), with_(ended(code=1, attempt=9, ran=600))) == [StartContainer("main", 10)]
+
+
+@pytest.mark.parametrize(
+    ("before", "container", "forgiven"),
+    [
+        (None, up(attempt=4), 4),
+        (None, ended(code=1, attempt=4), 4),
+        (2, ended(code=1, attempt=4), 2),
+        (2, ended(code=1, attempt=4, ran=600), 4),
+        (2, up(attempt=4), 2),
+        (5, up(attempt=0), 0),
+    ],
+)
+def test_what_is_new_or_ran_well_begins_anew(before: int | None, container: ContainerActual, forgiven: int):
+    assert forgiven_until(before, container).forgiven == forgiven
+
+
+def test_only_what_is_not_forgiven_holds_a_container_back():
+    again = replace(ended(code=1, attempt=7), forgiven=7)
+    assert doing(a_pod(), with_(again)) == [StartContainer("main", 8)]
+    assert doing(a_pod(), with_(replace(again, forgiven=6))) == [Wait(NOW + 10)]
 
 
 def test_the_soonest_of_several_waits_counts():

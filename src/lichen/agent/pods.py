@@ -13,6 +13,7 @@ from typing import cast
 from lichen.agent.counting import counted
 from lichen.agent.failures import Failures, Place
 from lichen.agent.hooks import Hooks
+from lichen.agent.leniency import Leniency
 from lichen.agent.networks import Networks
 from lichen.agent.pod_events import PodEvents
 from lichen.agent.pod_making import PodMaking, needs_port, runtime_of
@@ -91,6 +92,7 @@ class Pods:
         self._wakes: dict[str, set[asyncio.Event]] = {}
         self._hooks = Hooks(self._events, clock, self._reach, self._leaves)
         self._prober = Prober(clock, self.pod_changed, self._reach, self._events.unhealthy)
+        self._leniency = Leniency()
         self._storage = PodStorage(self.volumes, clock, self.pod_changed)
 
     async def start(self) -> None:
@@ -240,7 +242,7 @@ class Pods:
         elif state is None and (claimed := await self.making.claims(pod)).missing:
             reason = "WaitingForVolume" if claimed.on_its_way else "FailedMount"
             failures[""] = plan.Failure(reason, claimed.missing, self._clock.now(), 1)
-        containers = tuple(_container(c) for c in state.containers) if state else ()
+        containers = self._leniency.judge(uid, [_container(c) for c in state.containers] if state else [])
         port = self.making.port(uid)
         return plan.PodActual(
             sandbox="" if state is None else "Ready" if state.ready else "Dead",
@@ -326,6 +328,7 @@ class Pods:
     async def _clear(self, uid: str) -> None:
         self._prober.forget(uid)
         self._storage.forget(uid)
+        self._leniency.forget(uid)
         self.making.forget(uid)
         await self.volumes.remove(uid)
 

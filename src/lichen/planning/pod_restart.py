@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a container is started again, and after how long: 10 s doubling to 300 s, none after ten good minutes."""
+"""When a container is started again, and after how long: at once, then 10 s doubling to 300 s, and from the beginning
+after ten good minutes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from lichen.model.data import Object
 from lichen.planning.pod_steps import ContainerActual, Failure, PodActual, Probes
@@ -70,9 +73,19 @@ def restart_at(container: ContainerActual) -> float:
     """Earliest time of the next attempt, unix seconds; the first restart is immediate."""
     if container.phase != "Exited":
         return 0.0
-    if container.started_at and container.finished_at - container.started_at >= GOOD_RUN:
-        return container.finished_at
-    return container.finished_at + backoff(container.attempt)
+    return container.finished_at + (0.0 if ran_well(container) else backoff(container.attempt - container.forgiven))
+
+
+def ran_well(container: ContainerActual) -> bool:
+    began = container.started_at
+    return container.phase == "Exited" and began > 0 and container.finished_at - began >= GOOD_RUN
+
+
+def forgiven_until(before: int | None, container: ContainerActual) -> ContainerActual:
+    """With what is forgiven to it by now. before: what was until now; None: nobody knows it."""
+    if before is None or before > container.attempt or ran_well(container):
+        before = container.attempt
+    return replace(container, forgiven=before)
 
 
 def retry_at(failure: Failure | None) -> float:

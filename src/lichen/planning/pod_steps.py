@@ -11,7 +11,8 @@ from lichen.model.data import Object
 
 @dataclass(frozen=True, slots=True)
 class ContainerActual:
-    """The newest attempt at one container. phase: Created, Running or Exited; times are unix seconds."""
+    """The newest attempt at one container. phase: Created, Running or Exited; times are unix seconds. forgiven: the
+    attempt from which on its ends count when it is to start again."""
 
     name: str
     phase: str = "Running"
@@ -24,6 +25,7 @@ class ContainerActual:
     exit_code: int = 0
     reason: str = ""
     message: str = ""
+    forgiven: int = 0
 
 
 @dataclass(frozen=True, slots=True)
